@@ -1,0 +1,21 @@
+/* Instruction-set levels: what the machine has, and what kernels may use. */
+#ifndef SATCHEL_BASE_CPU_H
+#define SATCHEL_BASE_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sdk/include/satchel.h"
+
+/* The best SATCHEL_CPU_* level of this machine (CPU and operating system state). */
+int32_t sat_cpu_best(void);
+/* The best available level not above `ceiling`; SATCHEL_CPU_DEFAULT asks for the best. Returns 0
+ * (SATCHEL_CPU_DEFAULT) if `ceiling` is unknown, or is of this family and the machine lacks it. */
+int32_t sat_cpu_choose(int32_t ceiling);
+const char *sat_cpu_name(int32_t level); /* "c", "avx2", "avx512", "neon", "dotprod" */
+/* Level from its name, 0 if unknown. */
+int32_t sat_cpu_from_name(const char *name);
+/* Number of performance cores this process may run on, at least 1. */
+int32_t sat_cpu_cores(void);
+
+#endif

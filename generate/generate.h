@@ -1,0 +1,92 @@
+/*
+ * generate: models. GGUF weights, tokenizers, and here the text encoder (BERT family). This is the
+ * folder's one interface header.
+ */
+#ifndef SATCHEL_GENERATE_GENERATE_H
+#define SATCHEL_GENERATE_GENERATE_H
+
+#include "base/base.h"
+
+/* ------------------------------------------------------------------ GGUF */
+
+/* Tensor types by their GGUF numbers; only those known here are named. */
+enum { SAT_GGML_F32 = 0, SAT_GGML_F16 = 1, SAT_GGML_Q8_0 = 8 };
+
+typedef struct sat_gguf sat_gguf;
+
+typedef struct sat_tensor {
+    const char *name;
+    uint32_t type; /* SAT_GGML_* or another GGUF number */
+    uint32_t rank; /* 1 to 4 */
+    uint64_t shape[4]; /* GGUF order: shape[0] runs fastest */
+    const void *data;  /* in the mapping */
+    uint64_t bytes;
+} sat_tensor;
+
+/* Parses `size` bytes at `data`, which stay mapped and unchanged while the gguf is open. Every length,
+ * count, offset and alignment is checked; nothing is read outside. `name` is for messages. */
+satchel_status sat_gguf_open(sat_gguf **out, satchel_context *context, const void *data,
+                             size_t size, const char *name, satchel_error *error);
+void sat_gguf_close(sat_gguf **gguf);
+const sat_tensor *sat_gguf_tensor(const sat_gguf *gguf, const char *name); /* NULL if absent */
+size_t sat_gguf_tensor_count(const sat_gguf *gguf);
+const sat_tensor *sat_gguf_tensor_at(const sat_gguf *gguf, size_t index);
+/* Values by key; false if absent or of another kind. Integers of any width are widened and checked.
+ * Strings are NUL-terminated copies; `length` may be NULL. */
+bool sat_gguf_string(const sat_gguf *gguf, const char *key, const char **value, size_t *length);
+bool sat_gguf_integer(const sat_gguf *gguf, const char *key, int64_t *value);
+bool sat_gguf_float(const sat_gguf *gguf, const char *key, double *value);
+bool sat_gguf_bool(const sat_gguf *gguf, const char *key, bool *value);
+/* Arrays: count, then elements. String elements point into the mapping and have no NUL. */
+bool sat_gguf_array(const sat_gguf *gguf, const char *key, size_t *count);
+bool sat_gguf_array_string(const sat_gguf *gguf, const char *key, size_t index, const char **value,
+                           size_t *length);
+bool sat_gguf_array_integer(const sat_gguf *gguf, const char *key, size_t index, int64_t *value);
+const char *sat_tensor_type_name(uint32_t type); /* "Q8_0"; "type 99" style names are static "?" */
+
+/* ------------------------------------------------------------------ WordPiece */
+
+typedef struct sat_wordpiece sat_wordpiece;
+
+/* From a GGUF's tokenizer.ggml.* keys (model "bert"). */
+satchel_status sat_wordpiece_open(sat_wordpiece **out, satchel_context *context,
+                                  const sat_gguf *gguf, satchel_error *error);
+void sat_wordpiece_close(sat_wordpiece **wordpiece);
+/* Appends the ids of `text` without special tokens: at most `limit` ids are stored in ids (which may
+ * be NULL with limit 0), the full count is returned through *count. */
+satchel_status sat_wordpiece_encode(const sat_wordpiece *wordpiece, const char *text,
+                                    size_t length, int32_t *ids, size_t limit, size_t *count,
+                                    satchel_error *error);
+int64_t sat_wordpiece_size(const sat_wordpiece *wordpiece);
+const char *sat_wordpiece_token(const sat_wordpiece *wordpiece, int32_t id); /* NULL if none */
+
+/* ------------------------------------------------------------------ text encoder */
+
+typedef struct sat_encoder sat_encoder;
+
+typedef struct sat_encoder_options { /* as satchel_model_options, read and checked */
+    const char *query_prefix, *document_prefix; /* NULL: as the file says */
+    int32_t pooling;
+    int32_t max_tokens;
+} sat_encoder_options;
+
+/* The mapping stays owned by the encoder from here on, also on failure. */
+satchel_status sat_encoder_open(sat_encoder **out, satchel_context *context,
+                                sat_mapping *mapping, const char *name,
+                                const sat_encoder_options *options, satchel_error *error);
+void sat_encoder_close(sat_encoder **encoder);
+/* Strings live as long as the encoder. */
+void sat_encoder_info(const sat_encoder *encoder, satchel_model_info *info);
+/* As satchel_model_embed / _tokenize. Thread-safe: calls take scratch of their own. */
+satchel_status sat_encoder_embed(sat_encoder *encoder, int32_t role, const satchel_text *texts,
+                                 size_t n, float *out, const satchel_cancel *cancel,
+                                 satchel_error *error);
+satchel_status sat_encoder_tokenize(const sat_encoder *encoder, const char *text, size_t length,
+                                    int32_t *tokens, size_t capacity, size_t *count,
+                                    satchel_error *error);
+const char *sat_encoder_token(const sat_encoder *encoder, int32_t token);
+/* As satchel_embedder.coverage. */
+satchel_status sat_encoder_coverage(const sat_encoder *encoder, const char *text, size_t length,
+                                    float *share, satchel_error *error);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * retrieval: documents to chunks to index, and questions to hits and quotes. This is the folder's one
+ * interface header. The public types (hits, events, options) are those of satchel.h; what is here is
+ * what sdk needs to serve them.
+ */
+#ifndef SATCHEL_RETRIEVAL_RETRIEVAL_H
+#define SATCHEL_RETRIEVAL_RETRIEVAL_H
+
+#include "base/base.h"
+
+typedef struct sat_store sat_store;
+
+typedef struct sat_store_setup {
+    const satchel_embedder *embedder; /* outlives the store; NULL: keywords only */
+    const char *fingerprint;          /* names the embedder's vectors; NULL without one */
+    const char *model_name;
+    bool read_only, must_exist;
+    int32_t chunk_tokens; /* 0: default */
+} sat_store_setup;
+
+/* sat_store_* mirror satchel_store_*; options are read and checked structs of the known size. They are
+ * safe to call from many threads. */
+satchel_status sat_store_open(sat_store **out, satchel_context *context, const char *path,
+                              const sat_store_setup *setup, satchel_error *error);
+void sat_store_close(sat_store **store);
+satchel_status sat_store_add_reader(sat_store *store, const satchel_reader *reader,
+                                    satchel_error *error);
+/* media_type NULL: by the id's extension, else by content. `data` is the source's bytes. */
+satchel_status sat_store_add(sat_store *store, const char *id, const char *media_type,
+                             const void *data, size_t length, const satchel_add_options *options,
+                             satchel_error *error);
+satchel_status sat_store_remove(sat_store *store, const char *id, satchel_error *error);
+satchel_status sat_store_maintain(sat_store *store, int64_t budget_ms,
+                                  const satchel_cancel *cancel, int64_t *pending,
+                                  satchel_error *error);
+satchel_status sat_store_root(sat_store *store, size_t index, char *name, size_t name_size,
+                              char *path, size_t path_size, int64_t *documents,
+                              satchel_error *error);
+satchel_status sat_store_stats(sat_store *store, satchel_store_stats *stats,
+                               satchel_error *error);
+satchel_status sat_store_verify(sat_store *store, satchel_problem_function report, void *user,
+                                int64_t *problems, satchel_error *error);
+satchel_status sat_store_backup(sat_store *store, const char *path, const satchel_cancel *cancel,
+                                satchel_error *error);
+satchel_status sat_store_document_text(sat_store *store, const char *id, int64_t start,
+                                       char *text, size_t capacity, int64_t *length,
+                                       satchel_error *error);
+
+/* satchel_documents and satchel_results are defined inside retrieval. */
+satchel_status sat_store_list(satchel_documents **out, sat_store *store,
+                              const satchel_list_options *options, satchel_error *error);
+size_t sat_documents_count(const satchel_documents *documents);
+satchel_status sat_documents_get(const satchel_documents *documents, size_t index,
+                                 satchel_document *out, satchel_error *error);
+void sat_documents_close(satchel_documents **documents);
+
+satchel_status sat_store_search(satchel_results **out, sat_store *store, const char *query,
+                                size_t length, const satchel_search_options *options,
+                                satchel_error *error);
+size_t sat_results_count(const satchel_results *results);
+int32_t sat_results_mode(const satchel_results *results);
+satchel_status sat_results_get(const satchel_results *results, size_t index, satchel_hit *hit,
+                               satchel_error *error);
+satchel_status sat_results_match(const satchel_results *results, size_t index, size_t match,
+                                 satchel_range *range, satchel_error *error);
+void sat_results_close(satchel_results **results);
+
+/* Streams; `options` is copied, strings in it too. The cancel handle is retained. */
+satchel_status sat_store_sync(sat_stream **out, sat_store *store, const char *path,
+                              const satchel_sync_options *options, satchel_error *error);
+satchel_status sat_extract_answer(sat_stream **out, sat_store *store, const char *question,
+                                  const satchel_ask_options *options, satchel_error *error);
+
+#endif

@@ -1,0 +1,754 @@
+/*
+ * Satchel: retrieval-augmented generation over the user's own documents, offline.
+ *
+ * This is the whole public interface and the only installed header. It includes nothing of ours, so
+ * the library's own folders use it as their vocabulary too.
+ *
+ *     satchel_context *context = NULL;                  one per app: allocator, threads, limits
+ *     satchel_model   *model   = NULL;                  a GGUF file: here a text encoder
+ *     satchel_store   *store   = NULL;                  one SQLite file with documents and index
+ *     satchel_stream  *answer  = NULL;                  pulled: one event per call
+ *     satchel_event    event;
+ *
+ *     satchel_context_open(&context, NULL, NULL);
+ *     satchel_model_open(&model, context, "all-minilm-l6-v2-q8_0.gguf", NULL, NULL);
+ *     satchel_store_open(&store, context, "notes.satchel", &(satchel_store_options){
+ *         .struct_size = sizeof(satchel_store_options), .model = model}, NULL);
+ *     satchel_store_add_text(store, "hello", "Satchel answers from your notes.", 32, NULL, NULL);
+ *     satchel_ask(&answer, store, "Where do the answers come from?", NULL, NULL);
+ *     while (satchel_stream_next(answer, &event, sizeof event, NULL) == SATCHEL_OK
+ *            && event.kind != SATCHEL_EVENT_DONE)
+ *         if (event.kind == SATCHEL_EVENT_TOKEN)
+ *             fwrite(event.token->text, 1, event.token->length, stdout);
+ *
+ * Conventions, everywhere:
+ *
+ * - Objects are opaque. `satchel_<object>_open` (or a call that yields one) gives the caller a handle
+ *   that it owns; `satchel_<object>_close(&handle)` frees it, sets it to NULL and accepts NULL.
+ *   Objects hold a reference to what they were opened on, so they may be closed in any order.
+ * - Every call that can fail returns a `satchel_status`: 0, or a negative code that never changes its
+ *   meaning. Its last argument, `satchel_error *`, may be NULL; when given, it is filled on failure
+ *   with the code, the system's error number and a message for developers: what, where, what to do.
+ *   On failure the outputs are NULL or zero.
+ * - Option structs start with `struct_size`, which the caller sets to sizeof; zero in any other field
+ *   means the default, a NULL options pointer means all defaults, and defaults live only in the
+ *   library. Non-zero bytes past what the library knows give SATCHEL_UNSUPPORTED.
+ * - Results structs are filled by the library up to the size the caller gives; later versions only
+ *   append fields.
+ * - Strings are UTF-8. Where a text may hold NUL bytes a length stands beside it; a length of
+ *   SATCHEL_NUL_TERMINATED means "up to the NUL". Input that is not valid UTF-8 where UTF-8 is asked
+ *   for gives SATCHEL_INVALID_TEXT.
+ * - Offsets are half-open ranges into the document's text: the string given, or the text its reader
+ *   produced, which is stored and readable with satchel_document_text(). `text[start:end]` equals the
+ *   hit byte for byte. UTF-16 offsets stand beside the byte offsets.
+ * - Threads: a context, a model and a store may be used from many threads at once. A stream, results
+ *   and a list are used by one thread at a time. Closing a handle while another thread is inside a
+ *   call on it is forbidden. A cancel handle may be fired from any thread.
+ * - Callbacks run on the thread that is inside the Satchel call, one at a time for a handle, with no
+ *   lock held and no transaction open. Calling back into the same store gives SATCHEL_BUSY.
+ * - The library never aborts, prints, installs signal handlers or touches the network.
+ */
+#ifndef SATCHEL_H
+#define SATCHEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define SATCHEL_API
+#elif defined(__GNUC__)
+#define SATCHEL_API __attribute__((visibility("default")))
+#else
+#define SATCHEL_API
+#endif
+
+#define SATCHEL_VERSION_MAJOR 0
+#define SATCHEL_VERSION_MINOR 1
+#define SATCHEL_VERSION_PATCH 0
+
+#define SATCHEL_NUL_TERMINATED ((size_t)-1)
+
+/* ------------------------------------------------------------------ status and error */
+
+typedef int32_t satchel_status;
+
+enum {
+    SATCHEL_OK = 0,
+    SATCHEL_INVALID_ARGUMENT = -1,  /* a NULL, a size or a value the call does not take */
+    SATCHEL_OUT_OF_MEMORY = -2,     /* the allocator returned NULL */
+    SATCHEL_MEMORY_LIMIT = -3,      /* the context's memory limit would be passed; names the need */
+    SATCHEL_IO = -4,                /* reading or writing failed; os_code says why */
+    SATCHEL_NOT_FOUND = -5,         /* no such file, document or key */
+    SATCHEL_EXISTS = -6,            /* it is there already */
+    SATCHEL_DISK_FULL = -7,         /* no space left; nothing was lost */
+    SATCHEL_PERMISSION = -8,        /* the system refused access */
+    SATCHEL_LOCKED = -9,            /* locked by data protection or another program; not damaged */
+    SATCHEL_BUSY = -10,             /* another writer is at work, or a callback calls back */
+    SATCHEL_CANCELLED = -11,        /* the cancel handle was fired */
+    SATCHEL_DAMAGED = -12,          /* the file's bytes contradict its format */
+    SATCHEL_UNSUPPORTED = -13,      /* valid, but this build or version cannot do it */
+    SATCHEL_TOO_NEW = -14,          /* written by a newer format version */
+    SATCHEL_NOT_A_STORE = -15,      /* the file is something else */
+    SATCHEL_WRONG_MODEL = -16,      /* the model's kind, dimension or fingerprint does not fit */
+    SATCHEL_INVALID_TEXT = -17,     /* not valid UTF-8 */
+    SATCHEL_INVALID_FILTER = -18,   /* the filter's JSON, key or operator is wrong; says where */
+    SATCHEL_INVALID_METADATA = -19, /* not a flat JSON object of strings, numbers, booleans, [strings] */
+    SATCHEL_LIMIT = -20,            /* larger than a documented limit */
+    SATCHEL_CONFIRM_REMOVALS = -21, /* a sync would remove more than a fifth of a root; see options */
+    SATCHEL_CALLBACK = -22,         /* an application callback reported failure */
+    SATCHEL_FORKED = -23,           /* the handle was made before fork(); open a new one */
+    SATCHEL_READ_ONLY = -24,        /* the store is open for reading only */
+    SATCHEL_NO_MODEL = -25,         /* the call needs a model that is not there */
+    SATCHEL_INTERNAL = -26          /* a bug in Satchel; please report the message */
+};
+
+/* Caller-owned; layout frozen: 512 bytes. */
+typedef struct satchel_error {
+    int32_t code;      /* the satchel_status returned */
+    int32_t os_code;   /* errno where the system was at fault, else 0 */
+    char message[504]; /* NUL-terminated English for developers; cut at a character border */
+} satchel_error;
+
+/* The constant's name ("SATCHEL_BUSY"), or "SATCHEL_UNKNOWN". Static string, never NULL. */
+SATCHEL_API const char *satchel_status_name(satchel_status status);
+
+/* ------------------------------------------------------------------ version and features */
+
+/* "0.1.0". Static string. */
+SATCHEL_API const char *satchel_version(void);
+/* 1 if the library is at least this version, else 0. */
+SATCHEL_API int32_t satchel_version_at_least(int32_t major, int32_t minor, int32_t patch);
+/* 1 if this build has the feature, else 0: "faiss", "html", "markdown", "stemmers", "encoder". */
+SATCHEL_API int32_t satchel_has_feature(const char *name);
+
+/* ------------------------------------------------------------------ context */
+
+typedef struct satchel_context satchel_context;
+typedef struct satchel_model satchel_model;
+typedef struct satchel_store satchel_store;
+typedef struct satchel_results satchel_results;
+typedef struct satchel_documents satchel_documents;
+typedef struct satchel_stream satchel_stream;
+typedef struct satchel_cancel satchel_cancel;
+
+/* Memory functions for everything Satchel allocates itself (docs/dependencies.md lists the libraries
+ * that cannot follow). `reallocate` and `release` get the size the block was asked for. Called from
+ * any thread. Blocks are aligned as malloc's. All three must be given, or none. */
+typedef struct satchel_allocator {
+    void *user;
+    void *(*allocate)(void *user, size_t size);
+    void *(*reallocate)(void *user, void *block, size_t old_size, size_t new_size);
+    void (*release)(void *user, void *block, size_t size);
+} satchel_allocator;
+
+enum {
+    SATCHEL_LOG_ERROR = 1,
+    SATCHEL_LOG_WARNING = 2,
+    SATCHEL_LOG_INFO = 3,
+    SATCHEL_LOG_DEBUG = 4
+};
+
+/* No text, title or path of the user's documents is in `message` unless log_content was set. */
+typedef void (*satchel_log_function)(void *user, int32_t level, const char *message);
+
+/* Instruction-set levels, in rising order within a family. */
+enum {
+    SATCHEL_CPU_DEFAULT = 0, /* the best the machine has */
+    SATCHEL_CPU_C = 1,       /* portable C */
+    SATCHEL_CPU_AVX2 = 10,   /* AVX2, FMA, F16C */
+    SATCHEL_CPU_AVX512 = 12, /* AVX-512 F, BW, DQ, VL, VNNI */
+    SATCHEL_CPU_NEON = 20,   /* AArch64 baseline */
+    SATCHEL_CPU_DOTPROD = 21 /* AArch64 SDOT/UDOT */
+};
+
+typedef struct satchel_context_options {
+    size_t struct_size;
+    const satchel_allocator *allocator; /* copied; default malloc, realloc, free */
+    int32_t threads;                    /* default: performance cores, at most 4; 1 starts no thread */
+    int32_t cpu_level;                  /* SATCHEL_CPU_*: a ceiling, for tests and measurements */
+    uint64_t memory_limit;              /* bytes; hard cap on what Satchel allocates; default none */
+    satchel_log_function log;           /* default: none */
+    void *log_user;
+    int32_t log_level;   /* SATCHEL_LOG_*; default SATCHEL_LOG_WARNING when log is set */
+    int32_t log_content; /* 1: messages may hold paths, ids and text */
+} satchel_context_options;
+
+SATCHEL_API void satchel_context_options_init(satchel_context_options *options, size_t struct_size);
+
+/* Opens a context. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, UNSUPPORTED (a cpu_level this machine
+ * lacks). Threads are started at first use. */
+SATCHEL_API satchel_status satchel_context_open(satchel_context **out,
+                                                const satchel_context_options *options,
+                                                satchel_error *error);
+SATCHEL_API void satchel_context_close(satchel_context **context);
+/* The level in use, SATCHEL_CPU_*, and its name ("avx512"). */
+SATCHEL_API int32_t satchel_context_cpu_level(const satchel_context *context);
+SATCHEL_API const char *satchel_context_cpu_name(const satchel_context *context);
+SATCHEL_API int32_t satchel_context_threads(const satchel_context *context);
+/* Bytes Satchel holds now and held at most, by its own allocator. Either pointer may be NULL. */
+SATCHEL_API void satchel_context_memory(const satchel_context *context, uint64_t *now,
+                                        uint64_t *peak);
+
+/* ------------------------------------------------------------------ cancel */
+
+/* A cancel handle is given in options, outlives the call or stream that uses it, and may be fired
+ * from any thread and any number of times. Fired once, it stays fired. */
+SATCHEL_API satchel_status satchel_cancel_open(satchel_cancel **out, satchel_context *context,
+                                               satchel_error *error);
+SATCHEL_API void satchel_cancel_fire(satchel_cancel *cancel);
+SATCHEL_API int32_t satchel_cancel_fired(const satchel_cancel *cancel);
+SATCHEL_API void satchel_cancel_close(satchel_cancel **cancel);
+
+/* ------------------------------------------------------------------ embedder table */
+
+enum { SATCHEL_ROLE_DOCUMENT = 0, SATCHEL_ROLE_QUERY = 1 };
+
+typedef struct satchel_text {
+    const char *data; /* UTF-8 */
+    size_t length;    /* bytes */
+} satchel_text;
+
+/* An embedder: text to unit vectors. A model made by satchel_model_open() fills one itself; an
+ * application brings its own (a platform framework, an NPU runtime) with this table. */
+typedef struct satchel_embedder {
+    size_t struct_size;
+    void *user;
+    const char *id;     /* names model and settings; another id means other vectors */
+    int32_t dimension;  /* 1 to 8192 */
+    int32_t max_tokens; /* longest text it reads, special tokens included; at least 16 */
+    /* Tokens of the text without truncation, special tokens included, into *count. May be NULL:
+     * Satchel then estimates. Returns SATCHEL_OK or a negative status. */
+    satchel_status (*count_tokens)(void *user, const char *text, size_t length, size_t *count);
+    /* Share in [0, 1] of the text's letters that the vocabulary knows, into *share: how far the
+     * vector of this query can be trusted. May be NULL: 1. */
+    satchel_status (*coverage)(void *user, const char *text, size_t length, float *share);
+    /* Writes n unit vectors to out: (n, dimension) float, row after row. `role` is
+     * SATCHEL_ROLE_*. Too long a text is truncated at max_tokens. Poll `cancel` (may be NULL)
+     * with satchel_cancel_fired() on long work and return SATCHEL_CANCELLED. */
+    satchel_status (*embed)(void *user, int32_t role, const satchel_text *texts, size_t n,
+                            float *out, const satchel_cancel *cancel);
+    /* Called once when the last object that uses the table is closed. May be NULL. */
+    void (*destroy)(void *user);
+} satchel_embedder;
+
+/* ------------------------------------------------------------------ model */
+
+enum {
+    SATCHEL_POOLING_DEFAULT = 0, /* as the file says */
+    SATCHEL_POOLING_MEAN = 1,
+    SATCHEL_POOLING_CLS = 2
+};
+
+typedef struct satchel_model_options {
+    size_t struct_size;
+    const char *query_prefix;    /* NULL: as the file says; "" : none */
+    const char *document_prefix; /* NULL: as the file says; "" : none */
+    int32_t pooling;             /* SATCHEL_POOLING_* */
+    int32_t max_tokens;          /* 0: as the file says */
+} satchel_model_options;
+
+SATCHEL_API void satchel_model_options_init(satchel_model_options *options, size_t struct_size);
+
+/* Opens a GGUF file by mapping it. Here: text encoders of the BERT family with a WordPiece
+ * vocabulary, weights F32, F16 or Q8_0. Errors: NOT_FOUND, IO, DAMAGED (not GGUF, or lengths and
+ * offsets that contradict each other; says where), UNSUPPORTED (names the architecture, tensor type
+ * or tokenizer), MEMORY_LIMIT. The model may be used from many threads; calls queue for the pool. */
+SATCHEL_API satchel_status satchel_model_open(satchel_model **out, satchel_context *context,
+                                              const char *path,
+                                              const satchel_model_options *options,
+                                              satchel_error *error);
+/* As above from an open descriptor: `length` bytes at `offset` (0: to the end). The descriptor is
+ * duplicated; the caller keeps its own. For Android assets and file providers. */
+SATCHEL_API satchel_status satchel_model_open_fd(satchel_model **out, satchel_context *context,
+                                                 int32_t fd, uint64_t offset, uint64_t length,
+                                                 const satchel_model_options *options,
+                                                 satchel_error *error);
+/* A model from an application's own embedder. The table is copied; `destroy` is called when the
+ * last user is gone, also when this call fails. */
+SATCHEL_API satchel_status satchel_model_from_embedder(satchel_model **out,
+                                                       satchel_context *context,
+                                                       const satchel_embedder *embedder,
+                                                       satchel_error *error);
+SATCHEL_API void satchel_model_close(satchel_model **model);
+
+typedef struct satchel_model_info {
+    const char *name;         /* from the file; may be "" */
+    const char *architecture; /* "bert", or "custom" for an application's embedder */
+    const char *fingerprint;  /* names the vectors it makes: hex; lives as long as the model */
+    const char *weight_type;  /* "F32", "F16", "Q8_0": that of most weights; "" if unknown */
+    int32_t dimension;
+    int32_t max_tokens;
+    int64_t vocabulary_size; /* 0 if unknown */
+    int64_t parameter_count; /* 0 if unknown */
+    int64_t file_bytes;      /* 0 if unknown */
+} satchel_model_info;
+
+/* Fills *info up to `size` bytes. Strings live as long as the model. */
+SATCHEL_API satchel_status satchel_model_get_info(const satchel_model *model,
+                                                  satchel_model_info *info, size_t size,
+                                                  satchel_error *error);
+
+/* Embeds n texts into out: (n, dimension) float, rows of length 1. An empty text is embedded as the
+ * special tokens alone. Errors: INVALID_TEXT, CANCELLED, OUT_OF_MEMORY, CALLBACK. */
+SATCHEL_API satchel_status satchel_model_embed(satchel_model *model, int32_t role,
+                                               const satchel_text *texts, size_t n, float *out,
+                                               const satchel_cancel *cancel,
+                                               satchel_error *error);
+/* Token ids of a text, special tokens included, without truncation. Writes at most `capacity` ids
+ * and the full count to *count; call with capacity 0 to ask for the count. UNSUPPORTED for an
+ * application's embedder. */
+SATCHEL_API satchel_status satchel_model_tokenize(const satchel_model *model, const char *text,
+                                                  size_t length, int32_t *tokens,
+                                                  size_t capacity, size_t *count,
+                                                  satchel_error *error);
+/* The vocabulary's piece for a token id, as the file spells it; lives as long as the model. NULL if
+ * there is none. */
+SATCHEL_API const char *satchel_model_token(const satchel_model *model, int32_t token);
+
+/* ------------------------------------------------------------------ reader table */
+
+enum {
+    SATCHEL_LOCATOR_PAGE = 1,    /* number: 1-based page */
+    SATCHEL_LOCATOR_SLIDE = 2,   /* number: 1-based slide */
+    SATCHEL_LOCATOR_HEADING = 3, /* number: level 1 to 6; label: the heading */
+    SATCHEL_LOCATOR_TIME = 4     /* number: milliseconds from the start */
+};
+
+/* From `start` (a byte offset into the document's text) to the next locator of the same kind, the
+ * text lies on this page, slide, under this heading, at this time. */
+typedef struct satchel_locator {
+    int32_t kind; /* SATCHEL_LOCATOR_* */
+    int32_t reserved;
+    int64_t number;
+    int64_t start;     /* byte offset into the text */
+    const char *label; /* UTF-8, may be NULL */
+} satchel_locator;
+
+/* What a reader calls to hand over its text. Valid only inside read(). */
+typedef struct satchel_reader_sink {
+    size_t struct_size;
+    void *sink; /* pass on unchanged */
+    /* Appends UTF-8 text. Paragraphs are separated by an empty line. */
+    satchel_status (*text)(void *sink, const char *text, size_t length);
+    /* Marks the place reached so far. locator->start is ignored. */
+    satchel_status (*locate)(void *sink, const satchel_locator *locator);
+    /* Sets the document's title, if the caller of add gave none. */
+    satchel_status (*title)(void *sink, const char *title, size_t length);
+} satchel_reader_sink;
+
+/* A reader: the bytes of a file to text with locators. Later registrations go first; built-in
+ * readers (text, Markdown, HTML) come last. */
+typedef struct satchel_reader {
+    size_t struct_size;
+    void *user;
+    const char *id;          /* "pdfkit" */
+    const char *media_types; /* space-separated: "application/pdf" */
+    const char *extensions;  /* space-separated without dots: "pdf"; may be NULL */
+    /* Reads `length` bytes at `data` of the given media type. Return SATCHEL_OK, or a negative status
+     * (SATCHEL_UNSUPPORTED: let the next reader try) after writing a message of at most
+     * message_size bytes. */
+    satchel_status (*read)(void *user, const char *media_type, const void *data, size_t length,
+                           const satchel_reader_sink *sink, char *message, size_t message_size);
+    void (*destroy)(void *user); /* may be NULL */
+} satchel_reader;
+
+/* ------------------------------------------------------------------ store */
+
+typedef struct satchel_store_options {
+    size_t struct_size;
+    satchel_model *model;   /* the embedder; NULL: keyword search only. The store holds a reference */
+    int32_t read_only;      /* 1: never write; on read-only media too */
+    int32_t must_exist;     /* 1: NOT_FOUND instead of creating */
+    int32_t chunk_tokens;   /* target size of a chunk; default: the model's max_tokens, else 256 */
+    int32_t reserved;
+    const void *encryption_key; /* reserved: UNSUPPORTED unless NULL */
+    size_t encryption_key_size;
+} satchel_store_options;
+
+SATCHEL_API void satchel_store_options_init(satchel_store_options *options, size_t struct_size);
+
+/* Opens or creates a store: one SQLite file (and its -wal and -shm) at `path`. Many readers and one
+ * writer, in one process or many. Errors: NOT_FOUND, NOT_A_STORE, TOO_NEW, DAMAGED, LOCKED, PERMISSION, IO,
+ * DISK_FULL, UNSUPPORTED. A model other than the one the store's vectors were made with is accepted:
+ * keywords serve, and satchel_store_maintain() embeds again. */
+SATCHEL_API satchel_status satchel_store_open(satchel_store **out, satchel_context *context,
+                                              const char *path,
+                                              const satchel_store_options *options,
+                                              satchel_error *error);
+SATCHEL_API void satchel_store_close(satchel_store **store);
+
+/* Registers a reader for this store's adds and syncs. The table is copied; `destroy` is called when
+ * the store closes, also when this call fails. */
+SATCHEL_API satchel_status satchel_store_add_reader(satchel_store *store,
+                                                    const satchel_reader *reader,
+                                                    satchel_error *error);
+
+typedef struct satchel_add_options {
+    size_t struct_size;
+    const char *title;      /* default: the reader's, else the last part of the id */
+    const char *metadata;   /* flat JSON object: strings, numbers, booleans, arrays of strings */
+    const char *media_type; /* for add_text: "text/plain" (default), "text/markdown", "text/html" */
+    int64_t modified_ms;    /* Unix time in milliseconds; default: now */
+    int32_t defer_embedding; /* 1: keywords now, vectors at satchel_store_maintain() */
+    int32_t must_be_new;     /* 1: EXISTS instead of replacing a document of the same id */
+    const satchel_cancel *cancel;
+} satchel_add_options;
+
+SATCHEL_API void satchel_add_options_init(satchel_add_options *options, size_t struct_size);
+
+/* Adds or replaces a document. On return it is committed and found by keyword, and by vector too
+ * unless defer_embedding was set. A document whose bytes, title and metadata have not changed costs
+ * nothing. Ids are UTF-8, 1 to 1,024 bytes, without control characters, and compared in NFC.
+ * Errors: INVALID_ARGUMENT, INVALID_TEXT, INVALID_METADATA, EXISTS, BUSY, LIMIT (a text over 1 GiB), CANCELLED,
+ * DISK_FULL, READ_ONLY, CALLBACK. If embedding fails the document stays, found by keyword. */
+SATCHEL_API satchel_status satchel_store_add_text(satchel_store *store, const char *id,
+                                                  const char *text, size_t length,
+                                                  const satchel_add_options *options,
+                                                  satchel_error *error);
+/* As add_text, for the bytes of a file. `media_type` chooses the reader; NULL: by the id's extension,
+ * else by looking at the bytes. Text in UTF-8, UTF-16 (BOM) or, failing both, Windows-1252/Latin-1. */
+SATCHEL_API satchel_status satchel_store_add_bytes(satchel_store *store, const char *id,
+                                                   const char *media_type, const void *data,
+                                                   size_t length,
+                                                   const satchel_add_options *options,
+                                                   satchel_error *error);
+/* As add_bytes, read from a descriptor: `length` bytes at `offset` (0: to the end). The caller keeps
+ * the descriptor. */
+SATCHEL_API satchel_status satchel_store_add_fd(satchel_store *store, const char *id,
+                                                const char *media_type, int32_t fd,
+                                                uint64_t offset, uint64_t length,
+                                                const satchel_add_options *options,
+                                                satchel_error *error);
+/* Removes a document, its chunks, keywords and vectors. NOT_FOUND if there is none. */
+SATCHEL_API satchel_status satchel_store_remove(satchel_store *store, const char *id,
+                                                satchel_error *error);
+
+typedef struct satchel_sync_options {
+    size_t struct_size;
+    const char *root;       /* name of the root; default: the folder's own name */
+    int32_t keep_missing;   /* 1: never remove documents whose files are gone */
+    int32_t allow_removals; /* 1: also when more than a fifth of the root would go */
+    int32_t defer_embedding; /* 1: stop after keywords */
+    int32_t include_hidden;  /* 1: files and folders whose name starts with a dot too */
+    int64_t max_file_bytes;  /* larger files are reported and passed over; default 256 MiB */
+    satchel_cancel *cancel;
+} satchel_sync_options;
+
+SATCHEL_API void satchel_sync_options_init(satchel_sync_options *options, size_t struct_size);
+
+/* Brings a named root in line with a folder (or one file) at `path`: new and changed files are added,
+ * files seen to be gone are removed, the rest is left alone. Document ids are `root/relative/path`.
+ * The work happens inside satchel_stream_next(), which yields FILE for each file added, changed,
+ * removed or failed, PROGRESS in between, and DONE. Pass 1 makes files found by keyword, pass 2
+ * embeds. Everything is committed in batches: closing the stream, a cancel or a kill loses at most
+ * one batch, and the next sync goes on from there. One writer at a time: BUSY from the first next()
+ * while another sync holds the store. CONFIRM_REMOVALS, before anything is removed, if more than a
+ * fifth of the root would go. A symbolic link is followed only when it is `path` itself. */
+SATCHEL_API satchel_status satchel_store_sync(satchel_stream **out, satchel_store *store,
+                                              const char *path,
+                                              const satchel_sync_options *options,
+                                              satchel_error *error);
+
+/* The store's roots, by index: name, the path it was last synced from, and how many documents it has.
+ * Strings are cut at the given sizes at a character border. NOT_FOUND past the last. */
+SATCHEL_API satchel_status satchel_store_get_root(satchel_store *store, size_t index,
+                                                  char *name, size_t name_size, char *path,
+                                                  size_t path_size, int64_t *documents,
+                                                  satchel_error *error);
+
+/* Embeds what is pending for at most budget_ms milliseconds (0: until done). *pending, if not NULL,
+ * gets the number of chunks still to embed. NO_MODEL if the store has no model. */
+SATCHEL_API satchel_status satchel_store_maintain(satchel_store *store, int64_t budget_ms,
+                                                  const satchel_cancel *cancel,
+                                                  int64_t *pending, satchel_error *error);
+
+typedef struct satchel_store_stats {
+    int64_t documents;
+    int64_t chunks;
+    int64_t chunks_embedded; /* with the model the store was opened with */
+    int64_t chunks_pending;  /* without, while a model is given */
+    int64_t text_bytes;
+    int64_t file_bytes; /* store and -wal */
+    int64_t failures;   /* files that could not be read at the last sync */
+    int32_t format_version;
+    int32_t has_model;
+    int32_t dimension; /* of the model given, else 0 */
+    int32_t reserved;
+} satchel_store_stats;
+
+SATCHEL_API satchel_status satchel_store_get_stats(satchel_store *store,
+                                                   satchel_store_stats *stats, size_t size,
+                                                   satchel_error *error);
+
+/* Called once for each problem found; return non-zero to stop. */
+typedef int32_t (*satchel_problem_function)(void *user, const char *problem);
+
+/* Checks the whole store: SQLite's own check, keywords against text, chunk bounds, vectors (finite,
+ * unit length, right dimension), nothing orphaned. *problems gets their number. Reads only. */
+SATCHEL_API satchel_status satchel_store_verify(satchel_store *store,
+                                                satchel_problem_function report, void *user,
+                                                int64_t *problems, satchel_error *error);
+
+/* Copies the store as it is now into a new file at `path` while others may read and write. EXISTS if
+ * there is one. */
+SATCHEL_API satchel_status satchel_store_backup(satchel_store *store, const char *path,
+                                                const satchel_cancel *cancel,
+                                                satchel_error *error);
+
+/* ------------------------------------------------------------------ documents */
+
+typedef struct satchel_document {
+    const char *id;
+    const char *title;
+    const char *metadata;   /* JSON object */
+    const char *media_type;
+    int64_t text_bytes;
+    int64_t chunks;
+    int64_t chunks_embedded;
+    int64_t modified_ms;
+    const char *failure; /* NULL, or why the last sync could not read it */
+} satchel_document;
+
+typedef struct satchel_list_options {
+    size_t struct_size;
+    const char *filter; /* JSON; see docs/filters.md */
+    int64_t limit;      /* default: all */
+    int64_t offset;
+} satchel_list_options;
+
+SATCHEL_API void satchel_list_options_init(satchel_list_options *options, size_t struct_size);
+
+/* The documents of a store, by id. */
+SATCHEL_API satchel_status satchel_store_list(satchel_documents **out, satchel_store *store,
+                                              const satchel_list_options *options,
+                                              satchel_error *error);
+SATCHEL_API size_t satchel_documents_count(const satchel_documents *documents);
+/* Strings live as long as the list. */
+SATCHEL_API satchel_status satchel_documents_get(const satchel_documents *documents, size_t index,
+                                                 satchel_document *out, size_t size,
+                                                 satchel_error *error);
+SATCHEL_API void satchel_documents_close(satchel_documents **documents);
+
+/* The stored text of a document. Writes at most `capacity` bytes from byte `start` on, and the text's
+ * whole length in bytes to *length. */
+SATCHEL_API satchel_status satchel_document_text(satchel_store *store, const char *id,
+                                                 int64_t start, char *text, size_t capacity,
+                                                 int64_t *length, satchel_error *error);
+
+/* ------------------------------------------------------------------ search */
+
+enum {
+    SATCHEL_SEARCH_DEFAULT = 0, /* hybrid with a model, else keyword */
+    SATCHEL_SEARCH_KEYWORD = 1,
+    SATCHEL_SEARCH_VECTOR = 2, /* NO_MODEL without a model */
+    SATCHEL_SEARCH_HYBRID = 3  /* keyword alone without a model: results say so */
+};
+
+typedef struct satchel_search_options {
+    size_t struct_size;
+    int32_t mode; /* SATCHEL_SEARCH_* */
+    int32_t k;    /* hits wanted; default 10, at most 10,000 */
+    const char *filter; /* JSON; see docs/filters.md */
+    const satchel_cancel *cancel;
+} satchel_search_options;
+
+SATCHEL_API void satchel_search_options_init(satchel_search_options *options, size_t struct_size);
+
+/* A half-open range of the document's text, or of the answer where it says so. */
+typedef struct satchel_range {
+    int64_t start, end;             /* bytes */
+    int64_t start_utf16, end_utf16; /* UTF-16 code units */
+} satchel_range;
+
+typedef struct satchel_hit {
+    const char *document_id;
+    const char *title;
+    const char *heading; /* "Guide > Install"; "" if none */
+    const char *text;    /* the chunk's text */
+    size_t text_length;
+    satchel_range range;   /* of the chunk */
+    satchel_range snippet; /* the part to show: within the chunk, around the best matches */
+    size_t match_count;    /* see satchel_results_get_match */
+    int64_t chunk;         /* names the chunk in this store; never used again */
+    float score;           /* higher is better; comparable within one result only */
+    float keyword_score;   /* BM25; 0 if no term matches */
+    float vector_score;    /* cosine; NaN if not scored */
+    int32_t page;          /* 1-based page or slide; 0 if unknown */
+    const char *metadata;  /* JSON object */
+    int64_t time_ms;       /* from a TIME locator; -1 if unknown */
+    int64_t source_start, source_end; /* bytes in the source file; -1 if unknown */
+} satchel_hit;
+
+/* Finds the k best chunks. The query is plain text, never a query syntax. Errors: INVALID_TEXT,
+ * INVALID_FILTER, NO_MODEL, CANCELLED, CALLBACK, IO, DAMAGED. An empty query has no hits. */
+SATCHEL_API satchel_status satchel_search(satchel_results **out, satchel_store *store,
+                                          const char *query,
+                                          const satchel_search_options *options,
+                                          satchel_error *error);
+SATCHEL_API size_t satchel_results_count(const satchel_results *results);
+/* The mode that served: SATCHEL_SEARCH_KEYWORD for a hybrid search without vectors. */
+SATCHEL_API int32_t satchel_results_mode(const satchel_results *results);
+/* Fills *hit up to `size` bytes. Strings live as long as the results. NOT_FOUND past the last. */
+SATCHEL_API satchel_status satchel_results_get(const satchel_results *results, size_t index,
+                                               satchel_hit *hit, size_t size,
+                                               satchel_error *error);
+/* The match-th range of the document's text that a query term matches within hit `index`. */
+SATCHEL_API satchel_status satchel_results_get_match(const satchel_results *results, size_t index,
+                                                     size_t match, satchel_range *range,
+                                                     satchel_error *error);
+SATCHEL_API void satchel_results_close(satchel_results **results);
+
+/* ------------------------------------------------------------------ ask */
+
+enum {
+    SATCHEL_ANSWER_DEFAULT = 0,    /* generated with a generator, else extractive */
+    SATCHEL_ANSWER_EXTRACTIVE = 1, /* sentences quoted from the documents */
+    SATCHEL_ANSWER_GENERATED = 2   /* NO_MODEL without a generator */
+};
+
+enum {
+    SATCHEL_REASON_NONE = 0,
+    SATCHEL_REASON_REQUESTED = 1,     /* the options asked for this mode */
+    SATCHEL_REASON_NO_GENERATOR = 2,  /* no language model is there */
+    SATCHEL_REASON_EMPTY_STORE = 3,   /* refusal: no document, or none passes the filter */
+    SATCHEL_REASON_NO_EVIDENCE = 4,   /* refusal: nothing matches the question */
+    SATCHEL_REASON_WEAK_EVIDENCE = 5, /* refusal: matches, but confidence is below the threshold */
+    SATCHEL_REASON_NO_EMBEDDER = 6    /* keyword evidence only */
+};
+
+typedef struct satchel_ask_options {
+    size_t struct_size;
+    int32_t mode;          /* SATCHEL_ANSWER_* */
+    int32_t search_mode;   /* SATCHEL_SEARCH_* */
+    int32_t k;             /* passages looked at; default 8 */
+    int32_t max_sentences; /* quoted at most; default 3 */
+    const char *filter;
+    float refusal_threshold; /* 0: default; negative: never refuse */
+    int32_t reserved;
+    const satchel_cancel *cancel;
+} satchel_ask_options;
+
+SATCHEL_API void satchel_ask_options_init(satchel_ask_options *options, size_t struct_size);
+
+/* Asks a question: events MODE, HITS, then TOKEN and CITATION as the answer grows, or REFUSAL, then
+ * DONE. The work happens inside satchel_stream_next(). */
+SATCHEL_API satchel_status satchel_ask(satchel_stream **out, satchel_store *store,
+                                       const char *question, const satchel_ask_options *options,
+                                       satchel_error *error);
+
+/* ------------------------------------------------------------------ streams */
+
+enum {
+    SATCHEL_EVENT_MODE = 1,     /* ask: how it will be answered, and why */
+    SATCHEL_EVENT_HITS = 2,     /* ask: the passages found */
+    SATCHEL_EVENT_TOKEN = 3,    /* ask: the next piece of the answer */
+    SATCHEL_EVENT_CITATION = 4, /* ask: what a range of the answer rests on */
+    SATCHEL_EVENT_REFUSAL = 5,  /* ask: the documents do not support an answer */
+    SATCHEL_EVENT_PROGRESS = 6, /* sync */
+    SATCHEL_EVENT_FILE = 7,     /* sync: a file was added, changed, removed or failed */
+    SATCHEL_EVENT_DONE = 8      /* the last event; next() gives it again */
+};
+
+enum { SATCHEL_PHASE_SCAN = 1, SATCHEL_PHASE_KEYWORDS = 2, SATCHEL_PHASE_EMBED = 3 };
+
+enum {
+    SATCHEL_FILE_ADDED = 1,
+    SATCHEL_FILE_CHANGED = 2,
+    SATCHEL_FILE_REMOVED = 3,
+    SATCHEL_FILE_FAILED = 4,  /* status and message say why; the sync goes on */
+    SATCHEL_FILE_SKIPPED = 5, /* no reader for it, or too large: status says which */
+    SATCHEL_FILE_RENAMED = 6  /* same content under a new id: vectors kept */
+};
+
+typedef struct satchel_event_mode {
+    int32_t mode;   /* SATCHEL_ANSWER_EXTRACTIVE or _GENERATED */
+    int32_t reason; /* SATCHEL_REASON_* */
+    int32_t search_mode; /* the search mode that served */
+    int32_t reserved;
+} satchel_event_mode;
+
+typedef struct satchel_event_token {
+    const char *text; /* valid UTF-8, never half a character */
+    size_t length;
+} satchel_event_token;
+
+typedef struct satchel_event_citation {
+    satchel_range answer; /* range of the answer so far */
+    const char *document_id;
+    const char *title;
+    const char *heading;
+    int64_t chunk;
+    satchel_range source; /* range of the document's text that is quoted or cited */
+    int32_t hit;          /* index into the hits event's results */
+    int32_t verified;     /* 1: the answer's range equals the source's text byte for byte */
+    float score;          /* of the sentence; comparable within one answer only */
+    int32_t page;         /* 0 if unknown */
+    int64_t time_ms;      /* -1 if unknown */
+} satchel_event_citation;
+
+typedef struct satchel_event_refusal {
+    int32_t reason; /* SATCHEL_REASON_* */
+    float confidence; /* 0 to 1: how far the evidence supports the best answer */
+    float threshold;
+    int32_t reserved;
+} satchel_event_refusal;
+
+typedef struct satchel_event_progress {
+    int32_t phase; /* SATCHEL_PHASE_* */
+    int32_t reserved;
+    int64_t done, total;             /* files (SCAN, KEYWORDS) or chunks (EMBED); total -1: unknown yet */
+    int64_t bytes_done, bytes_total; /* of files; 0 in EMBED */
+    int64_t elapsed_ms;              /* in this phase */
+} satchel_event_progress;
+
+typedef struct satchel_event_file {
+    int32_t change; /* SATCHEL_FILE_* */
+    satchel_status status;
+    const char *path;        /* absolute, or "" for a removal */
+    const char *document_id;
+    const char *message; /* "" unless it failed or was skipped */
+    int64_t bytes;
+    int64_t chunks;
+} satchel_event_file;
+
+typedef struct satchel_event_done {
+    int64_t elapsed_ms;
+    int64_t added, changed, removed, renamed, unchanged, failed, skipped; /* sync: files */
+    int64_t chunks, chunks_embedded, chunks_reused, bytes;       /* sync */
+    int64_t read_ms, keyword_ms, embed_ms, write_ms;             /* sync: where the time went */
+    int64_t hits, sentences, search_ms, answer_ms;               /* ask */
+    float confidence;                                            /* ask: 0 to 1 */
+    int32_t reserved;
+} satchel_event_done;
+
+/* One event; the pointer of its kind is set, the others are NULL. What the pointers lead to lives
+ * until the next call on the stream. */
+typedef struct satchel_event {
+    int32_t kind; /* SATCHEL_EVENT_* */
+    int32_t reserved;
+    const satchel_event_mode *mode;
+    const satchel_results *hits; /* borrowed: do not close */
+    const satchel_event_token *token;
+    const satchel_event_citation *citation;
+    const satchel_event_refusal *refusal;
+    const satchel_event_progress *progress;
+    const satchel_event_file *file;
+    const satchel_event_done *done;
+} satchel_event;
+
+/* Works until the next event and fills *event up to `size` bytes. After DONE it gives DONE again; after
+ * an error every call returns that error. */
+SATCHEL_API satchel_status satchel_stream_next(satchel_stream *stream, satchel_event *event,
+                                               size_t size, satchel_error *error);
+/* Ends the work where it stands; what was committed stays. */
+SATCHEL_API void satchel_stream_close(satchel_stream **stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SATCHEL_H */
