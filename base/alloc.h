@@ -57,7 +57,8 @@ bool sat_buffer_reserve(sat_buffer *buffer, size_t more);
 bool sat_buffer_append(sat_buffer *buffer, const void *data, size_t length);
 bool sat_buffer_append_text(sat_buffer *buffer, const char *text);
 bool sat_buffer_append_format(sat_buffer *buffer, const char *format, ...) SAT_PRINTF(2, 3);
-void sat_buffer_clear(sat_buffer *buffer); /* length 0, keeps the block */
+/* Length 0, keeps the block, forgets a failure: check `failed` before. */
+void sat_buffer_clear(sat_buffer *buffer);
 void sat_buffer_free(sat_buffer *buffer);
 
 /* Growing typed array: declare `T *items; size_t count, capacity;`, then before storing items[count]:
