@@ -15,6 +15,8 @@ typedef struct sat_pool sat_pool;
 
 enum { SAT_PRIORITY_ANSWER = 0, SAT_PRIORITY_SEARCH = 1, SAT_PRIORITY_INDEX = 2 };
 
+#define SAT_POOL_MAX_THREADS 256
+
 /* Work items are indices 0..count-1, handed out in blocks of `grain` (at least 1). `thread` is
  * 0..sat_pool_threads()-1 and names a per-thread scratch slot. */
 typedef void (*sat_pool_function)(void *user, int thread, size_t begin, size_t end);
@@ -27,5 +29,8 @@ int sat_pool_threads(const sat_pool *pool);
  * no help it all runs on the caller. Not to be called from inside a region. */
 void sat_pool_run(sat_pool *pool, int priority, int max_threads, size_t count, size_t grain,
                   sat_pool_function function, void *user);
+
+/* Callers that wait for their turn now: long work at a low priority may look and yield early. */
+int sat_pool_waiting(sat_pool *pool);
 
 #endif
