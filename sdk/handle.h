@@ -1,0 +1,91 @@
+/*
+ * Inside the handles: what a satchel_model, satchel_store and satchel_stream hold, the checks that
+ * every public call makes at the border, and the gate that application callbacks pass through.
+ * Private to sdk.
+ */
+#ifndef SATCHEL_SDK_HANDLE_H
+#define SATCHEL_SDK_HANDLE_H
+
+#include <pthread.h>
+
+#include "base/base.h"
+#include "generate/generate.h"
+#include "retrieval/retrieval.h"
+
+/* ------------------------------------------------------------------ gate */
+
+/* Lets one thread at a time into an application's callbacks, and remembers which: a public call made
+ * by that thread is a callback calling back, and is answered with SATCHEL_BUSY. */
+typedef struct sat_gate {
+    pthread_mutex_t lock;
+    pthread_cond_t left;
+    pthread_t inside; /* valid while `occupied` */
+    bool occupied;
+} sat_gate;
+
+satchel_status sat_gate_init(sat_gate *gate, satchel_error *error);
+void sat_gate_destroy(sat_gate *gate);
+void sat_gate_enter(sat_gate *gate); /* waits; never called by a thread that is inside */
+void sat_gate_leave(sat_gate *gate);
+bool sat_gate_is_mine(sat_gate *gate);
+
+/* ------------------------------------------------------------------ handles */
+
+struct satchel_model {
+    satchel_context *context;
+    sat_encoder *encoder;  /* NULL for an application's embedder */
+    satchel_embedder app;  /* that embedder; all zero with an encoder */
+    satchel_embedder table; /* what stores are given; its user is this model */
+    satchel_model_info info;
+    char *id, *fingerprint; /* owned, for an application's embedder */
+    sat_gate gate;
+    _Atomic int64_t references;
+};
+
+satchel_model *sat_model_retain(satchel_model *model);
+void sat_model_release(satchel_model *model);
+
+typedef struct sat_app_reader sat_app_reader; /* an application's reader; store.c */
+
+struct satchel_store {
+    satchel_context *context;
+    satchel_model *model; /* NULL: keywords only */
+    sat_store *store;
+    sat_app_reader *readers; /* list, added to under readers_lock */
+    pthread_mutex_t readers_lock;
+    sat_gate gate; /* readers and verify's report */
+    _Atomic int64_t references;
+};
+
+satchel_store *sat_handle_retain(satchel_store *store);
+void sat_handle_release(satchel_store *store);
+
+/* Wraps an inner stream, which it owns also on failure. Holds a reference to the store. */
+satchel_status sat_stream_wrap(satchel_stream **out, satchel_store *store, sat_stream *inner,
+                               satchel_error *error);
+
+/* ------------------------------------------------------------------ checks at the border */
+
+/* Each gives SATCHEL_OK or fills *error; `call` is the public function's name. */
+satchel_status sat_check_context(const char *call, const satchel_context *context,
+                                 satchel_error *error);
+satchel_status sat_check_model(const char *call, const satchel_model *model,
+                               satchel_error *error);
+satchel_status sat_check_store(const char *call, const satchel_store *store,
+                               satchel_error *error);
+satchel_status sat_check_pointer(const char *call, const char *what, const void *pointer,
+                                 satchel_error *error);
+/* A length-counted text: resolves SATCHEL_NUL_TERMINATED in *length and checks the UTF-8. */
+satchel_status sat_check_text(const char *call, const char *what, const char *text,
+                              size_t *length, satchel_error *error);
+/* A NUL-terminated string in UTF-8; NULL passes if `optional`. */
+satchel_status sat_check_string(const char *call, const char *what, const char *text,
+                                bool optional, satchel_error *error);
+/* An enumerated value or a number that must lie in low..high. */
+satchel_status sat_check_range(const char *call, const char *what, int64_t value, int64_t low,
+                               int64_t high, satchel_error *error);
+/* True in a child of the process that opened the context: the handle's threads, locks and database
+ * connections are not there, so closing it only forgets it. */
+bool sat_is_forked(const satchel_context *context);
+
+#endif
