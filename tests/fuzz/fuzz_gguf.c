@@ -1,0 +1,75 @@
+/* Hostile model files: parsing, every look-up, and opening the encoder on what parses. */
+#include <string.h>
+
+#include "generate/generate.h"
+#include "tests/fuzz/fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    satchel_context_options options;
+    satchel_context_options_init(&options, sizeof options);
+    options.threads = 1;
+    options.memory_limit = 64 << 20; /* a small file that asks for gigabytes must be refused */
+    satchel_context *context = NULL;
+    satchel_error error;
+    if (sat_context_open(&context, &options, &error))
+        return 0;
+    sat_gguf *gguf = NULL;
+    satchel_status status = sat_gguf_open(&gguf, context, data, size, "fuzz", &error);
+    FUZZ_CHECK((status == SATCHEL_OK) == (gguf != NULL));
+    if (gguf) {
+        volatile uint8_t touched = 0;
+        for (size_t i = 0; i < sat_gguf_tensor_count(gguf); i++) {
+            const sat_tensor *tensor = sat_gguf_tensor_at(gguf, i);
+            FUZZ_CHECK(sat_gguf_tensor(gguf, tensor->name) != NULL);
+            if (tensor->bytes) {
+                const uint8_t *bytes = tensor->data;
+                FUZZ_CHECK(bytes >= data && bytes + tensor->bytes <= data + size);
+                touched = (uint8_t)(touched + bytes[0] + bytes[tensor->bytes - 1]);
+            }
+        }
+        static const char *const keys[] = {"general.architecture", "tokenizer.ggml.tokens",
+                                           "tokenizer.ggml.token_type", "bert.block_count", "a"};
+        for (size_t i = 0; i < SAT_COUNT(keys); i++) {
+            const char *text;
+            size_t length, count;
+            int64_t integer;
+            double number;
+            bool flag;
+            if (sat_gguf_string(gguf, keys[i], &text, &length))
+                FUZZ_CHECK(text[length] == '\0');
+            (void)sat_gguf_integer(gguf, keys[i], &integer);
+            (void)sat_gguf_float(gguf, keys[i], &number);
+            (void)sat_gguf_bool(gguf, keys[i], &flag);
+            if (sat_gguf_array(gguf, keys[i], &count)) {
+                for (size_t j = 0; j < count && j < 64; j++) {
+                    (void)sat_gguf_array_string(gguf, keys[i], j, &text, &length);
+                    (void)sat_gguf_array_integer(gguf, keys[i], j, &integer);
+                }
+                FUZZ_CHECK(!sat_gguf_array_integer(gguf, keys[i], count, &integer));
+            }
+        }
+        sat_gguf_close(&gguf);
+    }
+
+    sat_mapping mapping = {.base = sat_alloc(&context->memory, size ? size : 1), .size = size};
+    if (mapping.base) {
+        if (size)
+            memcpy(mapping.base, data, size);
+        mapping.data = mapping.base;
+        sat_encoder *encoder = NULL;
+        if (sat_encoder_open(&encoder, context, &mapping, "fuzz", &(sat_encoder_options){0},
+                             &error) == SATCHEL_OK) {
+            satchel_model_info info;
+            sat_encoder_info(encoder, &info);
+            FUZZ_CHECK(info.dimension > 0);
+            float *out = sat_alloc_array(&context->memory, (size_t)info.dimension, sizeof *out);
+            satchel_text text = {"trim the wick", 13};
+            if (out)
+                (void)sat_encoder_embed(encoder, SATCHEL_ROLE_QUERY, &text, 1, out, NULL, &error);
+            sat_free(&context->memory, out);
+        }
+        sat_encoder_close(&encoder);
+    }
+    sat_context_release(context);
+    return 0;
+}

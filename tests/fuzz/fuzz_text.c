@@ -1,0 +1,7 @@
+/* Bytes of unknown encoding. */
+#include "tests/fuzz/fuzz_reader.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    fuzz_read(sat_read_text, data, size);
+    return 0;
+}
