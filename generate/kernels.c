@@ -1,0 +1,31 @@
+/* Encoder kernels: the table of a level, and the functions that walk rows with it. */
+#include "generate/kernels.h"
+
+#include "generate/kernels_isa.h"
+
+const sat_kernels *sat_kernels_for(int32_t level) {
+    switch (level) {
+    default:
+        return &sat_kernels_c;
+    }
+}
+
+void sat_quantize(const sat_kernels *kernels, const sat_q8_rows *q8, const sat_rows *x, size_t row,
+                  size_t row_end) {
+    size_t blocks = q8->columns / SAT_Q8_BLOCK;
+    if (row < row_end)
+        kernels->quantize(q8->values + row * q8->columns, q8->columns, q8->scales + row * blocks,
+                          blocks, x->data + row * x->stride, x->stride, row_end - row, q8->columns);
+}
+
+void sat_add_norm(const sat_kernels *kernels, const sat_rows *out, const sat_q8_rows *q8,
+                  const sat_rows *x, const sat_rows *residual, const sat_norm *norm, size_t n,
+                  size_t row, size_t row_end) {
+    for (size_t r = row; r < row_end; r++) {
+        kernels->add_norm(out->data + r * out->stride, x->data + r * x->stride,
+                          residual ? residual->data + r * residual->stride : NULL, norm->gamma,
+                          norm->beta, norm->epsilon, n);
+        if (q8) /* while the row is in the first cache */
+            sat_quantize(kernels, q8, out, r, r + 1);
+    }
+}

@@ -1,0 +1,236 @@
+/*
+ * Encoder kernels in portable C: the reference of every other level. Products and sums that SIMD
+ * levels fuse are fused here too, through fused(), so that all levels give the same bits.
+ */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "generate/kernels_isa.h"
+
+#if defined(__FP_FAST_FMAF) || defined(__aarch64__)
+#define SAT_FAST_FMA /* fmaf is one instruction */
+#endif
+
+static inline uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float float_of(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+#ifndef SAT_FAST_FMA
+/* `sum` is a·b + c in double, where the product is exact: rounding it again to float is what fmaf
+ * gives, unless it lies exactly between two floats or the result is subnormal. */
+static inline int needs_fmaf(double sum) {
+    uint64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    return ((uint32_t)bits & 0x1fffffffu) == 0x10000000u || (fabs(sum) < FLT_MIN && sum != 0);
+}
+#endif
+
+/* fmaf without the call that compilers make where the instruction set has none. */
+static inline float fused(float a, float b, float c) {
+#ifdef SAT_FAST_FMA
+    return fmaf(a, b, c);
+#else
+    double sum = (double)a * b + c;
+    return needs_fmaf(sum) ? fmaf(a, b, c) : (float)sum;
+#endif
+}
+
+/* acc[0..32) += a · w */
+static inline void fused_strip(float *acc, float a, const float *w) {
+#ifdef SAT_FAST_FMA
+    for (int c = 0; c < SAT_STRIP; c++)
+        acc[c] = fmaf(a, w[c], acc[c]);
+#else
+    double sum[SAT_STRIP];
+    int rare = 0;
+    for (int c = 0; c < SAT_STRIP; c++)
+        sum[c] = (double)a * w[c] + acc[c];
+    for (int c = 0; c < SAT_STRIP; c++)
+        rare |= needs_fmaf(sum[c]);
+    if (rare) {
+        for (int c = 0; c < SAT_STRIP; c++)
+            acc[c] = fmaf(a, w[c], acc[c]);
+    } else {
+        for (int c = 0; c < SAT_STRIP; c++)
+            acc[c] = (float)sum[c];
+    }
+#endif
+}
+
+/* ------------------------------------------------------------------ products */
+
+static void quantize_block(uint8_t *values, float *scale, const float *x) {
+    uint32_t largest = 0; /* of the magnitudes' bits, which order like the magnitudes */
+    for (int i = 0; i < SAT_Q8_BLOCK; i++) {
+        uint32_t magnitude = bits_of(x[i]) & 0x7fffffffu;
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    float amax = float_of(largest);
+    if (largest >= 0x7f800000u || amax < SAT_Q8_TINY) {
+        memset(values, 0, SAT_Q8_BLOCK);
+        *scale = largest >= 0x7f800000u ? float_of(0x7fc00000u) : 0.0f;
+        return;
+    }
+    float inverse = 127.0f / amax;
+    *scale = amax / 127.0f;
+    for (int i = 0; i < SAT_Q8_BLOCK; i++) /* |x·inverse| < 128: the sum rounds to an integer */
+        values[i] = (uint8_t)(bits_of(x[i] * inverse + SAT_EXP_MAGIC) & 0xffu);
+}
+
+static void quantize_c(uint8_t *values, size_t values_stride, float *scales, size_t scales_stride,
+                       const float *x, size_t x_stride, size_t rows, size_t columns) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t b = 0; b < columns / SAT_Q8_BLOCK; b++)
+            quantize_block(values + r * values_stride + b * SAT_Q8_BLOCK,
+                           scales + r * scales_stride + b, x + r * x_stride + b * SAT_Q8_BLOCK);
+}
+
+static void gemm_q8_c(float *acc, size_t acc_stride, int add, const uint8_t *a, size_t a_stride,
+                      const float *a_scales, size_t scales_stride, const void *strip,
+                      size_t blocks, size_t rows) {
+    const sat_q8_strip_block *block = strip;
+    for (size_t r = 0; r < rows; r++) {
+        float *out = acc + r * acc_stride;
+        if (!add)
+            memset(out, 0, SAT_STRIP * sizeof *out);
+        for (size_t b = 0; b < blocks; b++) {
+            int32_t sum[SAT_STRIP] = {0};
+            for (int k = 0; k < 8; k++) {
+                int8_t x[4];
+                memcpy(x, a + r * a_stride + b * SAT_Q8_BLOCK + 4 * (size_t)k, 4);
+                for (int c = 0; c < SAT_STRIP; c++) {
+                    const int8_t *w = block[b].weights[k][c];
+                    sum[c] += x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3];
+                }
+            }
+            float scale = a_scales[r * scales_stride + b];
+            for (int c = 0; c < SAT_STRIP; c++)
+                out[c] = fused((float)sum[c], block[b].scale[c] * scale, out[c]);
+        }
+    }
+}
+
+static void gemm_f32_c(float *acc, size_t acc_stride, int add, const float *a, size_t a_stride,
+                       const float *strip, size_t k, size_t rows) {
+    for (size_t r = 0; r < rows; r++) {
+        float sum[SAT_STRIP] = {0};
+        if (add)
+            memcpy(sum, acc + r * acc_stride, sizeof sum);
+        for (size_t i = 0; i < k; i++)
+            fused_strip(sum, a[r * a_stride + i], strip + i * SAT_STRIP);
+        memcpy(acc + r * acc_stride, sum, sizeof sum);
+    }
+}
+
+static void transpose_c(float *out, const float *in, size_t stride, size_t count, size_t k) {
+    for (size_t j = 0; j < k; j++) {
+        for (size_t i = 0; i < count; i++)
+            out[j * SAT_STRIP + i] = in[i * stride + j];
+        for (size_t i = count; i < SAT_STRIP; i++)
+            out[j * SAT_STRIP + i] = 0;
+    }
+}
+
+/* ------------------------------------------------------------------ functions of one value */
+
+static inline float exp_c(float x) {
+    float t = fused(x, SAT_EXP_LOG2E, SAT_EXP_MAGIC);
+    float n = t - SAT_EXP_MAGIC;
+    float r = fused(n, -SAT_EXP_LN2_HIGH, x);
+    r = fused(n, -SAT_EXP_LN2_LOW, r);
+    float p = SAT_EXP_P6;
+    p = fused(p, r, SAT_EXP_P5);
+    p = fused(p, r, SAT_EXP_P4);
+    p = fused(p, r, SAT_EXP_P3);
+    p = fused(p, r, SAT_EXP_P2);
+    p = fused(p, r, 1.0f);
+    p = fused(p, r, 1.0f);
+    return x >= SAT_EXP_CUTOFF ? float_of(bits_of(p) + (bits_of(t) << 23)) : 0.0f;
+}
+
+static inline float gelu_c(float x) {
+    float u = fabsf(x) * SAT_ERF_SQRT_HALF;
+    float r = SAT_ERF_R8;
+    r = fused(r, u, SAT_ERF_R7);
+    r = fused(r, u, SAT_ERF_R6);
+    r = fused(r, u, SAT_ERF_R5);
+    r = fused(r, u, SAT_ERF_R4);
+    r = fused(r, u, SAT_ERF_R3);
+    r = fused(r, u, SAT_ERF_R2);
+    r = fused(r, u, SAT_ERF_R1);
+    float e = exp_c(-(r * u)); /* erfc(u) */
+    return x * 0.5f * (x < 0 ? e : 2.0f - e);
+}
+
+static void finish_c(float *out, size_t out_stride, const float *acc, size_t acc_stride,
+                     const float *bias, int activation, size_t rows) {
+    for (size_t r = 0; r < rows; r++)
+        for (int c = 0; c < SAT_STRIP; c++) {
+            float x = acc[r * acc_stride + c] + bias[c];
+            out[r * out_stride + c] = activation == SAT_ACTIVATION_GELU ? gelu_c(x) : x;
+        }
+}
+
+/* ------------------------------------------------------------------ rows */
+
+static inline float sum_lanes(const float lane[16]) {
+    float s[8];
+    for (int i = 0; i < 8; i++)
+        s[i] = lane[i] + lane[i + 8];
+    for (int i = 0; i < 4; i++)
+        s[i] += s[i + 4];
+    return (s[0] + s[2]) + (s[1] + s[3]);
+}
+
+static void add_norm_c(float *out, const float *x, const float *residual, const float *gamma,
+                       const float *beta, float epsilon, size_t n) {
+    float lane[16] = {0};
+    for (size_t i = 0; i < n; i++) {
+        out[i] = residual ? x[i] + residual[i] : x[i];
+        lane[i % 16] += out[i];
+    }
+    float mean = sum_lanes(lane) / (float)n;
+    memset(lane, 0, sizeof lane);
+    for (size_t i = 0; i < n; i++) {
+        float d = out[i] - mean;
+        lane[i % 16] = fused(d, d, lane[i % 16]);
+    }
+    float inverse = 1.0f / sqrtf(sum_lanes(lane) / (float)n + epsilon);
+    for (size_t i = 0; i < n; i++)
+        out[i] = fused((out[i] - mean) * inverse, gamma[i], beta[i]);
+}
+
+static float softmax_c(float *x, float scale, size_t n) {
+    float largest = x[0], lane[16] = {0};
+    for (size_t i = 1; i < n; i++)
+        largest = x[i] > largest ? x[i] : largest;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = exp_c(scale * (x[i] - largest));
+        lane[i % 16] += x[i];
+    }
+    for (size_t i = n; i % SAT_STRIP; i++)
+        x[i] = 0;
+    return sum_lanes(lane);
+}
+
+const sat_kernels sat_kernels_c = {
+    .level = SATCHEL_CPU_C,
+    .q8_flip = 0,
+    .tile_rows = 4,
+    .quantize = quantize_c,
+    .gemm_q8 = gemm_q8_c,
+    .gemm_f32 = gemm_f32_c,
+    .finish = finish_c,
+    .add_norm = add_norm_c,
+    .softmax = softmax_c,
+    .transpose = transpose_c,
+};
