@@ -30,7 +30,8 @@ bool sat_is_upper(int32_t code);       /* Lu, Lt */
 /* A letter of a script written without spaces: Han, Hiragana, Katakana, Thai, Lao, Khmer, Myanmar, … */
 bool sat_is_unspaced(int32_t code);
 
-/* Appends the NFC of valid UTF-8. */
+/* Appends the NFC of valid UTF-8. OUT_OF_MEMORY or OK; text may not lie in the buffer. Runs of more
+ * than some hundred combining marks are normalised in parts. */
 satchel_status sat_text_nfc(sat_buffer *out, const char *text, size_t length);
 /* Appends the NFKC casefold (default ignorables removed). */
 satchel_status sat_text_casefold(sat_buffer *out, const char *text, size_t length);
@@ -47,8 +48,8 @@ int sat_text_sentences(const char *text, size_t length,
 
 /*
  * Decodes bytes of unknown encoding to UTF-8, losing nothing: BOM of UTF-8, UTF-16 LE/BE or UTF-32, UTF-16
- * without BOM if plain, valid UTF-8, else Windows-1252 with Latin-1 for its holes. *encoding gets a
- * static name ("UTF-8", "UTF-16LE", "windows-1252", …). Unpaired surrogates become U+FFFD.
+ * without BOM if plain, valid UTF-8 (a few bad bytes among many good characters are read as
+ * Windows-1252), else Windows-1252 with Latin-1 for its holes. *encoding (may be NULL) gets a static name ("UTF-8", "UTF-16LE", "windows-1252", …). Unpaired surrogates become U+FFFD.
  */
 satchel_status sat_text_decode(sat_buffer *out, const void *data, size_t size,
                                const char **encoding, satchel_error *error);

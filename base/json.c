@@ -1,0 +1,102 @@
+/* JSON through jansson, behind a scan that bounds its recursion. */
+#include "base/json.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+/* Where the depth of `text` passes the limit, or `length`. Knows strings and their escapes and nothing
+ * else: whatever is wrong in other ways is the parser's to say. */
+static size_t too_deep(const char *text, size_t length) {
+    size_t depth = 0;
+    bool string = false;
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        if (string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                string = false;
+        } else if (c == '"') {
+            string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > SAT_JSON_MAX_DEPTH)
+                return i;
+        } else if (c == '}' || c == ']') {
+            depth -= depth > 0;
+        }
+    }
+    return length;
+}
+
+/* Line and column of byte `at`, from 1, columns in characters. */
+static void locate(const char *text, size_t at, size_t *line, size_t *column) {
+    *line = *column = 1;
+    for (size_t i = 0; i < at; i++) {
+        if (text[i] == '\n') {
+            ++*line;
+            *column = 1;
+        } else {
+            *column += ((uint8_t)text[i] & 0xC0) != 0x80;
+        }
+    }
+}
+
+satchel_status sat_json_parse(json_t **out, const char *text, size_t length, satchel_status code,
+                              const char *what, satchel_error *error) {
+    *out = NULL;
+    size_t line, column;
+    size_t bad = sat_utf8_valid(text, length);
+    if (bad < length) {
+        locate(text, bad, &line, &column);
+        return sat_fail(error, code, "%s, line %zu, column %zu: not valid UTF-8", what, line,
+                        column);
+    }
+    bad = too_deep(text, length);
+    if (bad < length) {
+        locate(text, bad, &line, &column);
+        return sat_fail(error, code, "%s, line %zu, column %zu: nested deeper than %d levels", what,
+                        line, column, SAT_JSON_MAX_DEPTH);
+    }
+    json_error_t problem;
+    json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+    if (value) {
+        *out = value;
+        return SATCHEL_OK;
+    }
+    if (json_error_code(&problem) == json_error_out_of_memory)
+        return sat_fail_memory(error, length);
+    return sat_fail(error, code, "%s, line %d, column %d: %s", what,
+                    problem.line < 1 ? 1 : problem.line, problem.column < 1 ? 1 : problem.column,
+                    problem.text);
+}
+
+bool sat_json_append_string(sat_buffer *buffer, const char *text, size_t length) {
+    sat_buffer_append(buffer, "\"", 1);
+    for (size_t at = 0, plain; at < length && !buffer->failed; at = plain) {
+        for (plain = at; plain < length; plain++) {
+            uint8_t byte = (uint8_t)text[plain];
+            if (byte < 0x20 || byte >= 0x7F || byte == '"' || byte == '\\')
+                break;
+        }
+        if (plain > at) {
+            sat_buffer_append(buffer, text + at, plain - at);
+            continue;
+        }
+        int32_t character;
+        plain = at + sat_utf8_decode(text + at, length - at, &character);
+        static const char named[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+        const char *escape = NULL;
+        for (size_t i = 0; character < 0x80 && i + 1 < sizeof named; i += 2)
+            if (named[i] == (char)character)
+                escape = &named[i + 1];
+        char utf8[4];
+        if (escape)
+            sat_buffer_append_format(buffer, "\\%c", *escape);
+        else if (character < 0x20)
+            sat_buffer_append_format(buffer, "\\u%04x", (unsigned)character);
+        else
+            sat_buffer_append(buffer, utf8, sat_utf8_encode(character, utf8));
+    }
+    return sat_buffer_append(buffer, "\"", 1);
+}
