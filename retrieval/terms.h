@@ -25,22 +25,33 @@ void sat_terms_close(sat_terms **terms);
 int sat_terms_each(sat_terms *terms, const char *text, size_t length, sat_term_function term,
                    void *user);
 
+/* A term's prefix class: the bytes of its first five characters, if it has more and its script is
+ * spaced; else 0. Terms of one class count as near matches of each other: a stemmer for every language
+ * that has none. */
+size_t sat_term_prefix(const char *term, size_t length);
+
 /* Registers on a connection the FTS5 tokenizer "satchel" and the auxiliary function
- * "satchel_bm25(table)", which gives the BM25 score (higher is better) of the current row: idf
- * ln(1 + (N - df + 0.5) / (df + 0.5)), body, heading and title columns weighted. Query-time tokenizing
- * (FTS5_TOKENIZE_QUERY) takes its text verbatim as one term: match strings are built by
- * sat_terms_match() from terms already made. */
+ * "satchel_counts(table)": a blob that says how often each phrase of the MATCH expression stands in the
+ * current row and how long the row is, for sat_bm25_add(). Query-time tokenizing (FTS5_TOKENIZE_QUERY)
+ * takes its text verbatim as one term: match strings are built by sat_query_terms_match() from terms
+ * already made. The table has the columns title, heading, body, in this order, and detail=full. */
 satchel_status sat_fts_register(sqlite3 *database, sat_memory *memory, satchel_error *error);
 
-/* The distinct terms of a query. */
+/* The distinct terms of a query, and their distinct prefix classes. */
 typedef struct sat_query_terms {
     sat_arena arena;
     struct sat_query_term {
         const char *text;
         size_t length;
         uint32_t count; /* times in the query */
+        int prefix;     /* index of its class in prefixes, -1: none */
     } *items;
     size_t count, capacity;
+    struct sat_query_prefix {
+        const char *text;
+        size_t length;
+    } *prefixes;
+    size_t prefix_count, prefix_capacity;
 } sat_query_terms;
 
 satchel_status sat_query_terms_make(sat_query_terms *out, sat_terms *terms, const char *query,
@@ -48,8 +59,49 @@ satchel_status sat_query_terms_make(sat_query_terms *out, sat_terms *terms, cons
 void sat_query_terms_free(sat_query_terms *query);
 /* Index of a term in the query, -1 if absent. */
 int sat_query_terms_find(const sat_query_terms *query, const char *term, size_t length);
-/* Appends an FTS5 match expression that finds rows with any of the terms, each quoted. */
+/* Index of the prefix class that a term is of in the query's prefixes, -1 if none. */
+int sat_query_terms_find_prefix(const sat_query_terms *query, const char *term, size_t length);
+/* Appends an FTS5 match expression that finds rows with any of the terms or prefixes: one phrase for each
+ * term, then one for each prefix. Appends nothing for a query without terms, which matches nothing. */
 bool sat_query_terms_match(const sat_query_terms *query, sat_buffer *out);
+
+/*
+ * Keyword scores: BM25 (k1 1.2, b 0.75) over all rows of the index at once, because a row's score looks
+ * at the rows beside it. Per query term t, with idf(df) = ln(1 + (N - df + 0.5) / (df + 0.5)):
+ *
+ *   tf'  = tf + 0.5 (tf before + tf after), the neighbours being of the same document: a passage cut in
+ *          two is found by terms spread over both halves; the row's length likewise
+ *   part = idf · tf' · (k1 + 1) / (tf' + k1 (1 - b + b · length' / mean length'))
+ *   score = Σ over distinct terms of max(part of the term, 0.7 · part of its prefix class)
+ *
+ * A term in the title or in the heading counts less than one in the body (see bm25.c), in tf and in
+ * length.
+ */
+typedef struct sat_bm25 sat_bm25;
+
+/* Every row of the index, matched or not, in order of document and ordinal. */
+typedef struct sat_bm25_rows {
+    size_t count;
+    const float *lengths;  /* (count) by sat_fts_length() */
+    const uint8_t *joined; /* (count) 1: of the same document as the row before */
+} sat_bm25_rows;
+
+/* Terms in a row, weighted by column, from the blob `sz` of the FTS5 shadow table <table>_docsize; a
+ * negative number if the blob is damaged. */
+float sat_fts_length(const void *docsize, size_t size);
+
+/* The query must outlive it. */
+satchel_status sat_bm25_open(sat_bm25 **out, sat_memory *memory, const sat_query_terms *query,
+                             satchel_error *error);
+void sat_bm25_close(sat_bm25 **bm25);
+/* One row that matches sat_query_terms_match(): its index in the rows, and its satchel_counts(). Each row
+ * at most once, in any order. DAMAGED if the blob does not fit the query. */
+satchel_status sat_bm25_add(sat_bm25 *bm25, size_t row, const void *counts, size_t size,
+                            satchel_error *error);
+/* Scores of all rows, 0 where nothing matches: scores (rows->count). Also the idf of each query term:
+ * idf (query->count), may be NULL. Call once, after all rows are added. */
+satchel_status sat_bm25_finish(sat_bm25 *bm25, const sat_bm25_rows *rows, float *scores,
+                               float *idf, satchel_error *error);
 
 /* Ranges of text (bytes, ascending, merged where they touch) that the query's terms match. Grows
  * *ranges; start and end are relative to `text`. */
