@@ -48,24 +48,24 @@ static int is_transposed(const char *trans) {
  * a + i·a_row and its elements lie a_step apart; the same for the columns of op(b). beta = 0 must not
  * read c: it may hold NaN.
  */
-#define DEFINE_GEMM(name, real, dot)                                                             \
-    int name(const char *trans_a, const char *trans_b, const int *m, const int *n, const int *k, \
-             const real *alpha, const real *a, const int *lda, const real *b, const int *ldb,    \
-             const real *beta, real *c, const int *ldc) {                                        \
-        if (*m <= 0 || *n <= 0 || *k < 0)                                                        \
-            return 0;                                                                            \
-        size_t a_row = is_transposed(trans_a) ? (size_t)*lda : 1;                                \
-        size_t a_step = is_transposed(trans_a) ? 1 : (size_t)*lda;                               \
-        size_t b_col = is_transposed(trans_b) ? 1 : (size_t)*ldb;                                \
-        size_t b_step = is_transposed(trans_b) ? (size_t)*ldb : 1;                               \
-        for (size_t j = 0; j < (size_t)*n; j++) {                                                \
-            real *column = c + j * (size_t)*ldc;                                                 \
-            for (size_t i = 0; i < (size_t)*m; i++) {                                            \
-                real sum = dot(a + i * a_row, a_step, b + j * b_col, b_step, (size_t)*k);        \
-                column[i] = *alpha * sum + (*beta == 0 ? 0 : *beta * column[i]);                 \
-            }                                                                                    \
-        }                                                                                        \
-        return 0;                                                                                \
+#define DEFINE_GEMM(name, real, dot)                                                               \
+    int name(const char *trans_a, const char *trans_b, const int *m, const int *n, const int *k,   \
+             const real *alpha, const real *a, const int *lda, const real *b, const int *ldb,      \
+             const real *beta, real *c, const int *ldc) {                                          \
+        if (*m <= 0 || *n <= 0 || *k < 0)                                                          \
+            return 0;                                                                              \
+        size_t a_row = is_transposed(trans_a) ? (size_t)*lda : 1;                                  \
+        size_t a_step = is_transposed(trans_a) ? 1 : (size_t)*lda;                                 \
+        size_t b_col = is_transposed(trans_b) ? 1 : (size_t)*ldb;                                  \
+        size_t b_step = is_transposed(trans_b) ? (size_t)*ldb : 1;                                 \
+        for (size_t j = 0; j < (size_t)*n; j++) {                                                  \
+            real *column = c + j * (size_t)*ldc;                                                   \
+            for (size_t i = 0; i < (size_t)*m; i++) {                                              \
+                real sum = dot(a + i * a_row, a_step, b + j * b_col, b_step, (size_t)*k);          \
+                column[i] = *alpha * sum + (*beta == 0 ? 0 : *beta * column[i]);                   \
+            }                                                                                      \
+        }                                                                                          \
+        return 0;                                                                                  \
     }
 
 DEFINE_GEMM(sat_faiss_sgemm, float, dot_float)
@@ -92,10 +92,10 @@ int sat_faiss_ssyrk(const char *uplo, const char *trans, const int *n, const int
 }
 
 /* A factorisation that fails; work[0] is where LAPACK answers a query for the workspace's size. */
-#define REFUSE(work, info) \
-    do {                   \
-        (work)[0] = 1;     \
-        *(info) = -1;      \
+#define REFUSE(work, info)                                                                         \
+    do {                                                                                           \
+        (work)[0] = 1;                                                                             \
+        *(info) = -1;                                                                              \
     } while (0)
 
 int sat_faiss_sgeqrf(int *m, int *n, float *a, int *lda, float *tau, float *work, int *lwork,
