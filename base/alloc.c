@@ -39,7 +39,7 @@ void sat_memory_init(sat_memory *memory, const satchel_allocator *allocator, uin
 
 /* Counts `size` more bytes, or refuses. A compare-and-swap, not an add that is taken back: a large
  * refused request must not make a small one on another thread fail. */
-static bool charge(sat_memory *memory, uint64_t size) {
+bool sat_memory_charge(sat_memory *memory, uint64_t size) {
     uint64_t now = atomic_load_explicit(&memory->now, memory_order_relaxed), next;
     do {
         if (__builtin_add_overflow(now, size, &next) || (memory->limit && next > memory->limit))
@@ -54,7 +54,7 @@ static bool charge(sat_memory *memory, uint64_t size) {
     return true;
 }
 
-static void refund(sat_memory *memory, uint64_t size) {
+void sat_memory_refund(sat_memory *memory, uint64_t size) {
     atomic_fetch_sub_explicit(&memory->now, size, memory_order_relaxed);
 }
 
@@ -62,11 +62,11 @@ void *sat_alloc(sat_memory *memory, size_t size) {
     if (size > SIZE_LIMIT)
         return NULL;
     size_t whole = size + sizeof(header);
-    if (!charge(memory, whole))
+    if (!sat_memory_charge(memory, whole))
         return NULL;
     header *block = memory->allocator.allocate(memory->allocator.user, whole);
     if (!block) {
-        refund(memory, whole);
+        sat_memory_refund(memory, whole);
         return NULL;
     }
     block->size = whole;
@@ -90,16 +90,16 @@ void *sat_realloc(sat_memory *memory, void *block, size_t size) {
         return NULL;
     header *old = (header *)block - 1;
     size_t before = old->size, after = size + sizeof(header);
-    if (after > before && !charge(memory, after - before))
+    if (after > before && !sat_memory_charge(memory, after - before))
         return NULL;
     header *moved = memory->allocator.reallocate(memory->allocator.user, old, before, after);
     if (!moved) {
         if (after > before)
-            refund(memory, after - before);
+            sat_memory_refund(memory, after - before);
         return NULL;
     }
     if (after < before)
-        refund(memory, before - after);
+        sat_memory_refund(memory, before - after);
     moved->size = after;
     return moved + 1;
 }
@@ -110,7 +110,7 @@ void sat_free(sat_memory *memory, void *block) {
     header *whole = (header *)block - 1;
     size_t size = whole->size;
     memory->allocator.release(memory->allocator.user, whole, size);
-    refund(memory, size);
+    sat_memory_refund(memory, size);
 }
 
 /* The pointer that sat_free wants stands right before the aligned block. */

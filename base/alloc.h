@@ -31,6 +31,10 @@ void *sat_alloc_aligned(sat_memory *memory, size_t size) SAT_NODISCARD;
 void sat_free_aligned(sat_memory *memory, void *block);
 char *sat_strdup(sat_memory *memory, const char *text) SAT_NODISCARD;
 char *sat_strndup(sat_memory *memory, const char *text, size_t length) SAT_NODISCARD;
+/* Counts bytes that a library holds for us but does not take from here; false, and nothing counted, if
+ * that would pass the limit. */
+bool sat_memory_charge(sat_memory *memory, uint64_t size) SAT_NODISCARD;
+void sat_memory_refund(sat_memory *memory, uint64_t size);
 /* Why the last allocation may have failed: MEMORY_LIMIT if `size` more passes the limit, else
  * OUT_OF_MEMORY. Fills *error. */
 satchel_status sat_memory_fail(sat_memory *memory, size_t size, satchel_error *error);
