@@ -54,6 +54,10 @@ bool sat_is_forked(const satchel_context *context) {
     return context->process != (int64_t)getpid();
 }
 
+bool sat_struct_reaches(size_t struct_size, size_t reach) {
+    return struct_size >= reach && struct_size <= 64 * 1024;
+}
+
 satchel_status sat_check_pointer(const char *call, const char *what, const void *pointer,
                                  satchel_error *error) {
     if (pointer)
@@ -74,8 +78,7 @@ static satchel_status called_back(const char *call, const char *object, satchel_
                     call, object);
 }
 
-satchel_status sat_check_model(const char *call, const satchel_model *model,
-                               satchel_error *error) {
+satchel_status sat_check_model(const char *call, const satchel_model *model, satchel_error *error) {
     satchel_status status = sat_check_pointer(call, "the model", model, error);
     if (!status)
         status = sat_context_check(model->context, error);
@@ -84,8 +87,7 @@ satchel_status sat_check_model(const char *call, const satchel_model *model,
     return status;
 }
 
-satchel_status sat_check_store(const char *call, const satchel_store *store,
-                               satchel_error *error) {
+satchel_status sat_check_store(const char *call, const satchel_store *store, satchel_error *error) {
     satchel_status status = sat_check_pointer(call, "the store", store, error);
     if (!status)
         status = sat_context_check(store->context, error);
@@ -97,8 +99,8 @@ satchel_status sat_check_store(const char *call, const satchel_store *store,
     return status;
 }
 
-satchel_status sat_check_text(const char *call, const char *what, const char *text,
-                              size_t *length, satchel_error *error) {
+satchel_status sat_check_text(const char *call, const char *what, const char *text, size_t *length,
+                              satchel_error *error) {
     if (!text) {
         if (*length == 0)
             return SATCHEL_OK;
@@ -115,15 +117,15 @@ satchel_status sat_check_text(const char *call, const char *what, const char *te
     return SATCHEL_OK;
 }
 
-satchel_status sat_check_string(const char *call, const char *what, const char *text,
-                                bool optional, satchel_error *error) {
+satchel_status sat_check_string(const char *call, const char *what, const char *text, bool optional,
+                                satchel_error *error) {
     if (!text)
         return optional ? SATCHEL_OK : sat_check_pointer(call, what, text, error);
     size_t length = strlen(text);
     size_t valid = sat_utf8_valid(text, length);
     if (valid < length)
-        return sat_fail(error, SATCHEL_INVALID_TEXT, "%s: %s is not valid UTF-8 at byte %zu",
-                        call, what, valid);
+        return sat_fail(error, SATCHEL_INVALID_TEXT, "%s: %s is not valid UTF-8 at byte %zu", call,
+                        what, valid);
     return SATCHEL_OK;
 }
 

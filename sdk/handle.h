@@ -33,8 +33,8 @@ bool sat_gate_is_mine(sat_gate *gate);
 
 struct satchel_model {
     satchel_context *context;
-    sat_encoder *encoder;  /* NULL for an application's embedder */
-    satchel_embedder app;  /* that embedder; all zero with an encoder */
+    sat_encoder *encoder;   /* NULL for an application's embedder */
+    satchel_embedder app;   /* that embedder; all zero with an encoder */
     satchel_embedder table; /* what stores are given; its user is this model */
     satchel_model_info info;
     char *id, *fingerprint; /* owned, for an application's embedder */
@@ -69,21 +69,22 @@ satchel_status sat_stream_wrap(satchel_stream **out, satchel_store *store, sat_s
 /* Each gives SATCHEL_OK or fills *error; `call` is the public function's name. */
 satchel_status sat_check_context(const char *call, const satchel_context *context,
                                  satchel_error *error);
-satchel_status sat_check_model(const char *call, const satchel_model *model,
-                               satchel_error *error);
-satchel_status sat_check_store(const char *call, const satchel_store *store,
-                               satchel_error *error);
+satchel_status sat_check_model(const char *call, const satchel_model *model, satchel_error *error);
+satchel_status sat_check_store(const char *call, const satchel_store *store, satchel_error *error);
 satchel_status sat_check_pointer(const char *call, const char *what, const void *pointer,
                                  satchel_error *error);
 /* A length-counted text: resolves SATCHEL_NUL_TERMINATED in *length and checks the UTF-8. */
-satchel_status sat_check_text(const char *call, const char *what, const char *text,
-                              size_t *length, satchel_error *error);
+satchel_status sat_check_text(const char *call, const char *what, const char *text, size_t *length,
+                              satchel_error *error);
 /* A NUL-terminated string in UTF-8; NULL passes if `optional`. */
-satchel_status sat_check_string(const char *call, const char *what, const char *text,
-                                bool optional, satchel_error *error);
+satchel_status sat_check_string(const char *call, const char *what, const char *text, bool optional,
+                                satchel_error *error);
 /* An enumerated value or a number that must lie in low..high. */
 satchel_status sat_check_range(const char *call, const char *what, int64_t value, int64_t low,
                                int64_t high, satchel_error *error);
+/* Whether a caller's struct of struct_size bytes has its first `reach` bytes: its `destroy` may then be
+ * called though the call failed. A size no caller means is not believed. */
+bool sat_struct_reaches(size_t struct_size, size_t reach);
 /* True in a child of the process that opened the context: the handle's threads, locks and database
  * connections are not there, so closing it only forgets it. */
 bool sat_is_forked(const satchel_context *context);

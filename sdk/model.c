@@ -41,8 +41,7 @@ satchel_model *sat_model_retain(satchel_model *model) {
 }
 
 void sat_model_release(satchel_model *model) {
-    if (!model ||
-        atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) != 1)
+    if (!model || atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) != 1)
         return;
     satchel_context *context = model->context;
     sat_encoder_close(&model->encoder);
@@ -70,8 +69,7 @@ static satchel_status encoder_count(void *user, const char *text, size_t length,
     return sat_encoder_tokenize(model->encoder, text, length, NULL, 0, count, NULL);
 }
 
-static satchel_status encoder_coverage(void *user, const char *text, size_t length,
-                                       float *share) {
+static satchel_status encoder_coverage(void *user, const char *text, size_t length, float *share) {
     satchel_model *model = user;
     return sat_encoder_coverage(model->encoder, text, length, share, NULL);
 }
@@ -80,12 +78,10 @@ static satchel_status encoder_embed(void *user, int32_t role, const satchel_text
                                     float *out, const satchel_cancel *cancel) {
     satchel_model *model = user;
     satchel_error error = {0};
-    satchel_status status =
-        sat_encoder_embed(model->encoder, role, texts, n, out, cancel, &error);
+    satchel_status status = sat_encoder_embed(model->encoder, role, texts, n, out, cancel, &error);
     /* The table carries a status alone, so the reason would be lost without this line. */
     if (status && status != SATCHEL_CANCELLED)
-        sat_log(model->context, SATCHEL_LOG_WARNING, false, "embedding failed: %s",
-                error.message);
+        sat_log(model->context, SATCHEL_LOG_WARNING, false, "embedding failed: %s", error.message);
     return status;
 }
 
@@ -258,14 +254,14 @@ static satchel_status check_embedder(const char *call, const satchel_embedder *e
                                      satchel_error *error) {
     satchel_status status = sat_check_string(call, "embedder.id", embedder->id, false, error);
     if (!status && embedder->id[0] == '\0')
-        status = sat_fail(error, SATCHEL_INVALID_ARGUMENT,
-                          "%s: embedder.id is empty; it must name the model and its settings",
-                          call);
+        status =
+            sat_fail(error, SATCHEL_INVALID_ARGUMENT,
+                     "%s: embedder.id is empty; it must name the model and its settings", call);
     if (!status && !embedder->embed)
         status = sat_fail(error, SATCHEL_INVALID_ARGUMENT, "%s: embedder.embed is NULL", call);
     if (!status)
-        status = sat_check_range(call, "embedder.dimension", embedder->dimension, 1,
-                                 MAX_DIMENSION, error);
+        status = sat_check_range(call, "embedder.dimension", embedder->dimension, 1, MAX_DIMENSION,
+                                 error);
     if (!status)
         status = sat_check_range(call, "embedder.max_tokens", embedder->max_tokens, MIN_TOKENS,
                                  INT32_MAX, error);
@@ -324,8 +320,7 @@ static satchel_status open_embedder(satchel_model **out, satchel_context *contex
 }
 
 satchel_status satchel_model_from_embedder(satchel_model **out, satchel_context *context,
-                                           const satchel_embedder *embedder,
-                                           satchel_error *error) {
+                                           const satchel_embedder *embedder, satchel_error *error) {
     if (out)
         *out = NULL;
     satchel_status status = sat_check_pointer(__func__, "the embedder", embedder, error);
@@ -343,7 +338,7 @@ satchel_status satchel_model_from_embedder(satchel_model **out, satchel_context 
         status = open_embedder(out, context, &known, error);
     /* `destroy` is promised on failure too, but can be read only from a struct that reaches it. */
     const size_t reach = offsetof(satchel_embedder, destroy) + sizeof embedder->destroy;
-    if (status && embedder->struct_size >= reach && embedder->destroy)
+    if (status && sat_struct_reaches(embedder->struct_size, reach) && embedder->destroy)
         embedder->destroy(embedder->user);
     return status;
 }
@@ -389,8 +384,8 @@ satchel_status satchel_model_embed(satchel_model *model, int32_t role, const sat
                                    satchel_error *error) {
     satchel_status status = sat_check_model(__func__, model, error);
     if (!status)
-        status = sat_check_range(__func__, "role", role, SATCHEL_ROLE_DOCUMENT,
-                                 SATCHEL_ROLE_QUERY, error);
+        status = sat_check_range(__func__, "role", role, SATCHEL_ROLE_DOCUMENT, SATCHEL_ROLE_QUERY,
+                                 error);
     if (status || n == 0)
         return status;
     status = sat_check_pointer(__func__, "texts", texts, error);
@@ -399,8 +394,8 @@ satchel_status satchel_model_embed(satchel_model *model, int32_t role, const sat
     size_t values, bytes;
     if (!status && (!sat_mul_size(n, (size_t)model->info.dimension, &values) ||
                     !sat_mul_size(values, sizeof *out, &bytes)))
-        status = sat_fail(error, SATCHEL_INVALID_ARGUMENT, "%s: %zu texts are too many", __func__,
-                          n);
+        status =
+            sat_fail(error, SATCHEL_INVALID_ARGUMENT, "%s: %zu texts are too many", __func__, n);
     sat_memory *memory = model ? &model->context->memory : NULL;
     satchel_text *counted = NULL;
     if (!status)

@@ -30,11 +30,9 @@ satchel_status satchel_store_list(satchel_documents **out, satchel_store *store,
     if (!status)
         status = sat_check_string(__func__, "options.filter", known.filter, true, error);
     if (!status)
-        status =
-            sat_check_range(__func__, "options.limit", known.limit, 0, INT64_MAX, error);
+        status = sat_check_range(__func__, "options.limit", known.limit, 0, INT64_MAX, error);
     if (!status)
-        status =
-            sat_check_range(__func__, "options.offset", known.offset, 0, INT64_MAX, error);
+        status = sat_check_range(__func__, "options.offset", known.offset, 0, INT64_MAX, error);
     return status ? status : sat_store_list(out, store->store, &known, error);
 }
 
@@ -93,8 +91,7 @@ satchel_status satchel_search(satchel_results **out, satchel_store *store, const
     if (!status)
         status = sat_check_string(__func__, "the query", query, false, error);
     if (!status)
-        status =
-            sat_options_read(&known, sizeof known, options, "satchel_search_options", error);
+        status = sat_options_read(&known, sizeof known, options, "satchel_search_options", error);
     if (!status)
         status = sat_check_range(__func__, "options.mode", known.mode, SATCHEL_SEARCH_DEFAULT,
                                  SATCHEL_SEARCH_HYBRID, error);
@@ -131,9 +128,8 @@ satchel_status satchel_results_get(const satchel_results *results, size_t index,
     return status;
 }
 
-satchel_status satchel_results_get_match(const satchel_results *results, size_t index,
-                                         size_t match, satchel_range *range,
-                                         satchel_error *error) {
+satchel_status satchel_results_get_match(const satchel_results *results, size_t index, size_t match,
+                                         satchel_range *range, satchel_error *error) {
     satchel_status status = sat_check_pointer(__func__, "range", range, error);
     if (status)
         return status;
@@ -151,9 +147,9 @@ void satchel_results_close(satchel_results **results) {
 
 static satchel_status check_ask_options(const char *call, const satchel_ask_options *options,
                                         satchel_error *error) {
-    satchel_status status = sat_check_range(call, "options.mode", options->mode,
-                                            SATCHEL_ANSWER_DEFAULT, SATCHEL_ANSWER_GENERATED,
-                                            error);
+    satchel_status status =
+        sat_check_range(call, "options.mode", options->mode, SATCHEL_ANSWER_DEFAULT,
+                        SATCHEL_ANSWER_GENERATED, error);
     if (!status)
         status = sat_check_range(call, "options.search_mode", options->search_mode,
                                  SATCHEL_SEARCH_DEFAULT, SATCHEL_SEARCH_HYBRID, error);

@@ -89,8 +89,7 @@ static satchel_status check_store_options(const char *call, const satchel_store_
         sat_check_range(call, "options.chunk_tokens", options->chunk_tokens, 0, INT32_MAX, error);
     if (!status && (options->encryption_key || options->encryption_key_size))
         status = sat_fail(error, SATCHEL_UNSUPPORTED,
-                          "%s: this build cannot encrypt; leave options.encryption_key NULL",
-                          call);
+                          "%s: this build cannot encrypt; leave options.encryption_key NULL", call);
     if (!status && options->model)
         status = sat_check_model(call, options->model, error);
     return status;
@@ -143,15 +142,15 @@ void satchel_store_close(satchel_store **store) {
 
 /* ------------------------------------------------------------------ readers */
 
-static satchel_status app_read(void *user, const char *media_type, const void *data,
-                               size_t length, const satchel_reader_sink *sink, char *message,
+static satchel_status app_read(void *user, const char *media_type, const void *data, size_t length,
+                               const satchel_reader_sink *sink, char *message,
                                size_t message_size) {
     sat_app_reader *reader = user;
     if (message_size > 0)
         message[0] = '\0';
     sat_gate_enter(&reader->store->gate);
-    satchel_status status = reader->app.read(reader->app.user, media_type, data, length, sink,
-                                             message, message_size);
+    satchel_status status =
+        reader->app.read(reader->app.user, media_type, data, length, sink, message, message_size);
     sat_gate_leave(&reader->store->gate);
     if (message_size > 0)
         message[message_size - 1] = '\0';
@@ -219,7 +218,7 @@ satchel_status satchel_store_add_reader(satchel_store *store, const satchel_read
         status = add_reader(store, &known, error);
     /* `destroy` is promised on failure too, but can be read only from a struct that reaches it. */
     const size_t reach = offsetof(satchel_reader, destroy) + sizeof reader->destroy;
-    if (status && reader->struct_size >= reach && reader->destroy)
+    if (status && sat_struct_reaches(reader->struct_size, reach) && reader->destroy)
         reader->destroy(reader->user);
     return status;
 }
@@ -270,8 +269,8 @@ satchel_status satchel_store_add_text(satchel_store *store, const char *id, cons
     return sat_store_add(store->store, id, media_type, text ? text : "", length, &known, error);
 }
 
-satchel_status satchel_store_add_bytes(satchel_store *store, const char *id,
-                                       const char *media_type, const void *data, size_t length,
+satchel_status satchel_store_add_bytes(satchel_store *store, const char *id, const char *media_type,
+                                       const void *data, size_t length,
                                        const satchel_add_options *options, satchel_error *error) {
     satchel_add_options known;
     satchel_status status = read_add(__func__, &known, store, id, options, error);
@@ -370,8 +369,8 @@ satchel_status satchel_store_maintain(satchel_store *store, int64_t budget_ms,
         status = sat_check_range(__func__, "budget_ms", budget_ms, 0, INT64_MAX, error);
     int64_t unused;
     return status ? status
-                  : sat_store_maintain(store->store, budget_ms, cancel,
-                                       pending ? pending : &unused, error);
+                  : sat_store_maintain(store->store, budget_ms, cancel, pending ? pending : &unused,
+                                       error);
 }
 
 satchel_status satchel_store_get_stats(satchel_store *store, satchel_store_stats *stats,

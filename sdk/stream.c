@@ -8,8 +8,8 @@
 
 struct satchel_stream {
     satchel_store *store;
-    sat_stream *inner;    /* NULL once it has failed */
-    satchel_event event;  /* what DONE was; its pointers lead into `inner` */
+    sat_stream *inner;   /* NULL once it has failed */
+    satchel_event event; /* what DONE was; its pointers lead into `inner` */
     satchel_error failure;
     bool done;
 };
