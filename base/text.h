@@ -35,6 +35,9 @@ bool sat_is_unspaced(int32_t code);
 satchel_status sat_text_nfc(sat_buffer *out, const char *text, size_t length);
 /* Appends the NFKC casefold (default ignorables removed). */
 satchel_status sat_text_casefold(sat_buffer *out, const char *text, size_t length);
+/* True if normalisation never joins this character with what stands before it: text cut before such
+ * characters may be normalised in parts. */
+bool sat_text_begins_anew(int32_t code);
 const char *sat_unicode_version(void); /* of utf8proc */
 
 /*

@@ -31,7 +31,7 @@ static int combining_class(int32_t code) {
 
 /* Never joins what stands before it, in any version of Unicode: class 0 and no mark, no vowel or
  * final of a Hangul syllable, and none of Kirat Rai's vowel signs, which are letters that join. */
-static bool begins_anew(int32_t code) {
+bool sat_text_begins_anew(int32_t code) {
     if (code < 0x300)
         return true;
     if ((code >= 0x1160 && code <= 0x11FF) || (code >= 0xD7B0 && code <= 0xD7FF) ||
@@ -123,7 +123,7 @@ static satchel_status normalize(sat_buffer *out, const char *text, size_t length
             count = 1;
         }
         if (piece.count >= PIECE ||
-            (piece.count >= ENOUGH && count > 0 && begins_anew(decomposed[0]))) {
+            (piece.count >= ENOUGH && count > 0 && sat_text_begins_anew(decomposed[0]))) {
             flush(&piece, out);
             continue; /* decompose the same character again, into an empty piece */
         }
