@@ -11,6 +11,7 @@ typedef struct sat_splitter {
     void *user;
     size_t start; /* of the sentence being read */
     size_t line;  /* where the text of the line being read begins */
+    bool has_capitals; /* the paragraph: if not, lower case says nothing about beginnings */
     size_t paragraph, held_paragraph;
     size_t held_start, held_end; /* the sentence before, not handed over yet */
     bool holds;
@@ -23,6 +24,7 @@ typedef struct sat_gap {
     size_t next; /* where the text goes on */
 } sat_gap;
 
+void sat_paragraph_begin(sat_splitter *splitter, size_t at);
 /* Looks at the white space at `at` and keeps account of lines. */
 sat_gap sat_gap_cross(sat_splitter *splitter, size_t at);
 bool sat_is_line_end(int32_t code);

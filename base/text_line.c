@@ -139,18 +139,40 @@ static bool line_ends_sentence(const sat_splitter *s, size_t end, size_t next) {
     return columns + 1 + word <= (width > NARROWEST ? width : NARROWEST);
 }
 
-sat_gap sat_gap_cross(sat_splitter *s, size_t at) {
-    size_t end = at, size;
+/* Line ends that the white space at *at counts: "\r\n" as one, a paragraph separator as two. Moves *at
+ * past it. */
+static int cross_space(const sat_splitter *s, size_t *at) {
+    size_t size;
     int lines = 0;
     for (;;) {
-        int32_t code = look(s, at, s->length, &size);
+        int32_t code = look(s, *at, s->length, &size);
         if (size == 0 || !sat_is_space(code))
-            break;
-        bool pair = code == '\r' && at + 1 < s->length && s->text[at + 1] == '\n';
+            return lines;
+        bool pair = code == '\r' && *at + 1 < s->length && s->text[*at + 1] == '\n';
         if (sat_is_line_end(code) && !pair && lines < 2)
             lines += code == 0x2029 ? 2 : 1;
-        at += size;
+        *at += size;
     }
+}
+
+void sat_paragraph_begin(sat_splitter *s, size_t at) {
+    s->has_capitals = false;
+    while (at < s->length && !s->has_capitals) {
+        size_t size;
+        int32_t code = look(s, at, s->length, &size);
+        if (sat_is_space(code)) {
+            if (cross_space(s, &at) >= 2)
+                return;
+        } else {
+            s->has_capitals = sat_is_upper(code);
+            at += size;
+        }
+    }
+}
+
+sat_gap sat_gap_cross(sat_splitter *s, size_t at) {
+    size_t end = at;
+    int lines = cross_space(s, &at);
     sat_gap gap = {.kind = SAT_GAP_SPACE, .next = at};
     if (lines >= 2)
         gap.kind = SAT_GAP_PARAGRAPH;
@@ -158,5 +180,7 @@ sat_gap sat_gap_cross(sat_splitter *s, size_t at) {
         gap.kind = SAT_GAP_LINE;
     if (lines > 0)
         s->line = at;
+    if (lines >= 2)
+        sat_paragraph_begin(s, at);
     return gap;
 }

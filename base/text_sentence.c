@@ -408,7 +408,7 @@ static int at_stop(sat_splitter *s, size_t *at, stop_kind kind) {
         begin += size;
         code = look(s, begin, &size);
     }
-    if (size > 0 && utf8proc_category(code) == UTF8PROC_CATEGORY_LL)
+    if (s->has_capitals && size > 0 && utf8proc_category(code) == UTF8PROC_CATEGORY_LL)
         return 0;
     if (bare && is_part_of_word(s, first, begin))
         return 0;
@@ -419,6 +419,7 @@ int sat_text_sentences(const char *text, size_t length,
                        int (*sentence)(void *user, size_t start, size_t end), void *user) {
     sat_splitter s = {.text = text, .length = length, .sentence = sentence, .user = user};
     s.start = s.line = skip_space(&s, 0, length);
+    sat_paragraph_begin(&s, s.start);
     int result = 0;
     for (size_t at = s.start, size; at < length && result == 0;) {
         int32_t code = look(&s, at, &size);
