@@ -1,0 +1,96 @@
+"""The constants of satchel.h that the binding names. tests/python compares them with the header."""
+
+CONSTANTS = {
+    "SATCHEL_OK": 0,
+    "SATCHEL_OUT_OF_MEMORY": -2,
+    "SATCHEL_NOT_FOUND": -5,
+    "SATCHEL_CANCELLED": -11,
+    "SATCHEL_UNSUPPORTED": -13,
+    "SATCHEL_INVALID_TEXT": -17,
+    "SATCHEL_CALLBACK": -22,
+    "SATCHEL_LOG_ERROR": 1,
+    "SATCHEL_LOG_WARNING": 2,
+    "SATCHEL_LOG_INFO": 3,
+    "SATCHEL_LOG_DEBUG": 4,
+    "SATCHEL_CPU_DEFAULT": 0,
+    "SATCHEL_CPU_C": 1,
+    "SATCHEL_CPU_AVX2": 10,
+    "SATCHEL_CPU_AVX512": 12,
+    "SATCHEL_CPU_NEON": 20,
+    "SATCHEL_CPU_DOTPROD": 21,
+    "SATCHEL_ROLE_DOCUMENT": 0,
+    "SATCHEL_ROLE_QUERY": 1,
+    "SATCHEL_POOLING_DEFAULT": 0,
+    "SATCHEL_POOLING_MEAN": 1,
+    "SATCHEL_POOLING_CLS": 2,
+    "SATCHEL_LOCATOR_PAGE": 1,
+    "SATCHEL_LOCATOR_SLIDE": 2,
+    "SATCHEL_LOCATOR_HEADING": 3,
+    "SATCHEL_LOCATOR_TIME": 4,
+    "SATCHEL_SEARCH_DEFAULT": 0,
+    "SATCHEL_SEARCH_KEYWORD": 1,
+    "SATCHEL_SEARCH_VECTOR": 2,
+    "SATCHEL_SEARCH_HYBRID": 3,
+    "SATCHEL_ANSWER_DEFAULT": 0,
+    "SATCHEL_ANSWER_EXTRACTIVE": 1,
+    "SATCHEL_ANSWER_GENERATED": 2,
+    "SATCHEL_REASON_NONE": 0,
+    "SATCHEL_REASON_REQUESTED": 1,
+    "SATCHEL_REASON_NO_GENERATOR": 2,
+    "SATCHEL_REASON_EMPTY_STORE": 3,
+    "SATCHEL_REASON_NO_EVIDENCE": 4,
+    "SATCHEL_REASON_WEAK_EVIDENCE": 5,
+    "SATCHEL_REASON_NO_EMBEDDER": 6,
+    "SATCHEL_EVENT_MODE": 1,
+    "SATCHEL_EVENT_HITS": 2,
+    "SATCHEL_EVENT_TOKEN": 3,
+    "SATCHEL_EVENT_CITATION": 4,
+    "SATCHEL_EVENT_REFUSAL": 5,
+    "SATCHEL_EVENT_PROGRESS": 6,
+    "SATCHEL_EVENT_FILE": 7,
+    "SATCHEL_EVENT_DONE": 8,
+    "SATCHEL_PHASE_SCAN": 1,
+    "SATCHEL_PHASE_KEYWORDS": 2,
+    "SATCHEL_PHASE_EMBED": 3,
+    "SATCHEL_FILE_ADDED": 1,
+    "SATCHEL_FILE_CHANGED": 2,
+    "SATCHEL_FILE_REMOVED": 3,
+    "SATCHEL_FILE_FAILED": 4,
+    "SATCHEL_FILE_SKIPPED": 5,
+    "SATCHEL_FILE_RENAMED": 6,
+}
+
+
+class Names:
+    """Strings of the Python interface for a family of constants: "hybrid" for SATCHEL_SEARCH_HYBRID."""
+
+    def __init__(self, family: str) -> None:
+        prefix = f"SATCHEL_{family}_"
+        self.family = family.lower()
+        self._value = {name[len(prefix):].lower(): value for name, value in CONSTANTS.items()
+                       if name.startswith(prefix)}
+        self._name = {value: name for name, value in self._value.items()}
+
+    def value(self, name: "str | None") -> int:
+        """The constant for a name; None is the library's default."""
+        if name is None:
+            return 0
+        try:
+            return self._value[name]
+        except KeyError:
+            choices = ", ".join(repr(choice) for choice in self._value)
+            raise ValueError(f"{self.family} {name!r} is none of {choices}") from None
+
+    def name(self, value: int) -> str:
+        return self._name.get(value, f"unknown {value}")
+
+
+SEARCH = Names("SEARCH")
+ANSWER = Names("ANSWER")
+REASON = Names("REASON")
+PHASE = Names("PHASE")
+FILE = Names("FILE")
+POOLING = Names("POOLING")
+ROLE = Names("ROLE")
+CPU = Names("CPU")
+LOG = Names("LOG")

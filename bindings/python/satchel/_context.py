@@ -1,0 +1,136 @@
+"""Contexts and cancel handles."""
+
+from __future__ import annotations
+
+import os
+import threading
+from ctypes import byref, c_uint64, c_void_p
+from typing import Callable, Optional, Tuple
+
+from . import _constants as k
+from . import _native as n
+from . import _structs as s
+
+#: Log functions by context, so that they live until the context has gone.
+LogCallback = Callable[[str, str], None]
+
+
+class Context(n.Closable):
+    """Threads, memory limit and log for models and stores. Most programs need none of their own: the
+    first Model or Store makes one that the others share.
+
+    Args:
+        threads: threads to compute on; None: fast cores, at most 4.
+        cpu_level: a ceiling such as "avx2", for tests and measurements.
+        memory_limit: most bytes the library may allocate; None: no limit.
+        log: called with a level ("warning") and a message.
+        log_level: "error", "warning", "info" or "debug".
+        log_content: True lets messages hold paths, ids and text.
+    """
+
+    def __init__(self, *, threads: Optional[int] = None, cpu_level: Optional[str] = None,
+                 memory_limit: Optional[int] = None, log: Optional[LogCallback] = None,
+                 log_level: Optional[str] = None, log_content: bool = False) -> None:
+        options = n.new(s.ContextOptions, "satchel_context_options_init")
+        options.threads = threads or 0
+        options.cpu_level = k.CPU.value(cpu_level)
+        options.memory_limit = memory_limit or 0
+        options.log_level = k.LOG.value(log_level)
+        options.log_content = int(log_content)
+        if log is not None:
+            options.log = _log_function(log)
+        pointer = c_void_p()
+        n.call(n.library.satchel_context_open, byref(pointer), byref(options))
+        close = n.library.satchel_context_close
+        if log is not None:
+            # Models and stores keep the context open in C, so the function must never go.
+            _log_functions.append(options.log)
+        self._own(pointer, close, "context")
+
+    @property
+    def cpu(self) -> str:
+        """Name of the instruction-set level in use: "avx512"."""
+        with self._handle as pointer:
+            return s.string(n.library.satchel_context_cpu_name(pointer))
+
+    @property
+    def threads(self) -> int:
+        with self._handle as pointer:
+            return int(n.library.satchel_context_threads(pointer))
+
+    def memory(self) -> Tuple[int, int]:
+        """Bytes the library holds now, and held at most."""
+        now, peak = c_uint64(), c_uint64()
+        with self._handle as pointer:
+            n.library.satchel_context_memory(pointer, byref(now), byref(peak))
+        return now.value, peak.value
+
+
+_log_functions: list = []
+
+
+def _log_function(log: LogCallback) -> s.LogFunction:
+    @s.LogFunction
+    def function(user: Optional[int], level: int, message: Optional[bytes]) -> None:
+        try:
+            log(k.LOG.name(level), s.string(message))
+        except BaseException as raised:  # raised again by the call this thread is in
+            n.pending.raised = raised
+    return function
+
+
+_default: Optional[Context] = None
+_default_lock = threading.Lock()
+
+
+def default_context() -> Context:
+    """The context that models and stores share unless they are given one."""
+    global _default
+    with _default_lock:
+        if _default is None or _default.closed:
+            _default = Context()
+        return _default
+
+
+def _forget_default() -> None:
+    # A context does not survive fork(): the child makes its own.
+    global _default, _default_lock
+    _default = None
+    _default_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_default)
+
+
+class Cancel(n.Closable):
+    """Stops calls it was given to, from any thread: they raise Cancelled. Once fired it stays fired."""
+
+    def __init__(self, context: Optional[Context] = None) -> None:
+        pointer = c_void_p()
+        with (context or default_context())._handle as owner:
+            n.call(n.library.satchel_cancel_open, byref(pointer), owner)
+        self._own(pointer, n.library.satchel_cancel_close, "cancel handle")
+
+    def fire(self) -> None:
+        with self._handle as pointer:
+            n.library.satchel_cancel_fire(pointer)
+
+    @property
+    def fired(self) -> bool:
+        with self._handle as pointer:
+            return bool(n.library.satchel_cancel_fired(pointer))
+
+
+class cancel_pointer:
+    """`with cancel_pointer(cancel) as pointer:` for an optional Cancel; NULL for None."""
+
+    def __init__(self, cancel: Optional[Cancel]) -> None:
+        self._handle = cancel._handle if cancel is not None else None
+
+    def __enter__(self) -> Optional[c_void_p]:
+        return self._handle.__enter__() if self._handle else None
+
+    def __exit__(self, *exception: object) -> None:
+        if self._handle:
+            self._handle.__exit__(*exception)

@@ -1,0 +1,229 @@
+"""The structs of satchel.h for ctypes. tests/python compares them with the header's own layout."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_float, c_int32, c_int64,
+                    c_size_t, c_uint64, c_void_p)
+
+Status = c_int32
+
+
+class Error(Structure):
+    _fields_ = [("code", c_int32), ("os_code", c_int32), ("message", c_char * 504)]
+
+
+class Text(Structure):
+    # Pointers into Python's own bytes, so plain addresses.
+    _fields_ = [("data", c_void_p), ("length", c_size_t)]
+
+
+LogFunction = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
+
+
+class ContextOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("allocator", c_void_p), ("threads", c_int32),
+                ("cpu_level", c_int32), ("memory_limit", c_uint64), ("log", LogFunction),
+                ("log_user", c_void_p), ("log_level", c_int32), ("log_content", c_int32)]
+
+
+CountFunction = CFUNCTYPE(Status, c_void_p, c_void_p, c_size_t, POINTER(c_size_t))
+CoverageFunction = CFUNCTYPE(Status, c_void_p, c_void_p, c_size_t, POINTER(c_float))
+EmbedFunction = CFUNCTYPE(Status, c_void_p, c_int32, POINTER(Text), c_size_t, c_void_p, c_void_p)
+DestroyFunction = CFUNCTYPE(None, c_void_p)
+
+
+class Embedder(Structure):
+    _fields_ = [("struct_size", c_size_t), ("user", c_void_p), ("id", c_char_p),
+                ("dimension", c_int32), ("max_tokens", c_int32), ("count_tokens", CountFunction),
+                ("coverage", CoverageFunction), ("embed", EmbedFunction),
+                ("destroy", DestroyFunction)]
+
+
+class ModelOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("query_prefix", c_char_p),
+                ("document_prefix", c_char_p), ("pooling", c_int32), ("max_tokens", c_int32)]
+
+
+class ModelInfo(Structure):
+    _fields_ = [("name", c_char_p), ("architecture", c_char_p), ("fingerprint", c_char_p),
+                ("weight_type", c_char_p), ("dimension", c_int32), ("max_tokens", c_int32),
+                ("vocabulary_size", c_int64), ("parameter_count", c_int64),
+                ("file_bytes", c_int64)]
+
+
+class Locator(Structure):
+    _fields_ = [("kind", c_int32), ("reserved", c_int32), ("number", c_int64),
+                ("start", c_int64), ("label", c_char_p)]
+
+
+SinkText = CFUNCTYPE(Status, c_void_p, c_char_p, c_size_t)
+SinkLocate = CFUNCTYPE(Status, c_void_p, POINTER(Locator))
+
+
+class ReaderSink(Structure):
+    _fields_ = [("struct_size", c_size_t), ("sink", c_void_p), ("text", SinkText),
+                ("locate", SinkLocate), ("title", SinkText)]
+
+
+ReadFunction = CFUNCTYPE(Status, c_void_p, c_char_p, c_void_p, c_size_t, POINTER(ReaderSink),
+                         c_void_p, c_size_t)
+
+
+class Reader(Structure):
+    _fields_ = [("struct_size", c_size_t), ("user", c_void_p), ("id", c_char_p),
+                ("media_types", c_char_p), ("extensions", c_char_p), ("read", ReadFunction),
+                ("destroy", DestroyFunction)]
+
+
+class StoreOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("model", c_void_p), ("read_only", c_int32),
+                ("must_exist", c_int32), ("chunk_tokens", c_int32), ("reserved", c_int32),
+                ("encryption_key", c_void_p), ("encryption_key_size", c_size_t)]
+
+
+class AddOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("title", c_char_p), ("metadata", c_char_p),
+                ("media_type", c_char_p), ("modified_ms", c_int64), ("defer_embedding", c_int32),
+                ("must_be_new", c_int32), ("cancel", c_void_p)]
+
+
+class SyncOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("root", c_char_p), ("keep_missing", c_int32),
+                ("allow_removals", c_int32), ("defer_embedding", c_int32),
+                ("include_hidden", c_int32), ("max_file_bytes", c_int64), ("cancel", c_void_p)]
+
+
+class StoreStats(Structure):
+    _fields_ = [("documents", c_int64), ("chunks", c_int64), ("chunks_embedded", c_int64),
+                ("chunks_pending", c_int64), ("text_bytes", c_int64), ("file_bytes", c_int64),
+                ("failures", c_int64), ("format_version", c_int32), ("has_model", c_int32),
+                ("dimension", c_int32), ("reserved", c_int32)]
+
+
+ProblemFunction = CFUNCTYPE(c_int32, c_void_p, c_char_p)
+
+
+class Document(Structure):
+    _fields_ = [("id", c_char_p), ("title", c_char_p), ("metadata", c_char_p),
+                ("media_type", c_char_p), ("text_bytes", c_int64), ("chunks", c_int64),
+                ("chunks_embedded", c_int64), ("modified_ms", c_int64), ("failure", c_char_p)]
+
+
+class ListOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("filter", c_char_p), ("limit", c_int64),
+                ("offset", c_int64)]
+
+
+class SearchOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("mode", c_int32), ("k", c_int32),
+                ("filter", c_char_p), ("cancel", c_void_p)]
+
+
+class Range(Structure):
+    _fields_ = [("start", c_int64), ("end", c_int64), ("start_utf16", c_int64),
+                ("end_utf16", c_int64)]
+
+
+class Hit(Structure):
+    _fields_ = [("document_id", c_char_p), ("title", c_char_p), ("heading", c_char_p),
+                ("text", c_void_p), ("text_length", c_size_t), ("range", Range),
+                ("snippet", Range), ("match_count", c_size_t), ("chunk", c_int64),
+                ("score", c_float), ("keyword_score", c_float), ("vector_score", c_float),
+                ("page", c_int32), ("metadata", c_char_p), ("time_ms", c_int64),
+                ("source_start", c_int64), ("source_end", c_int64)]
+
+
+class AskOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("mode", c_int32), ("search_mode", c_int32),
+                ("k", c_int32), ("max_sentences", c_int32), ("filter", c_char_p),
+                ("refusal_threshold", c_float), ("reserved", c_int32), ("cancel", c_void_p)]
+
+
+class EventMode(Structure):
+    _fields_ = [("mode", c_int32), ("reason", c_int32), ("search_mode", c_int32),
+                ("reserved", c_int32)]
+
+
+class EventToken(Structure):
+    _fields_ = [("text", c_void_p), ("length", c_size_t)]
+
+
+class EventCitation(Structure):
+    _fields_ = [("answer", Range), ("document_id", c_char_p), ("title", c_char_p),
+                ("heading", c_char_p), ("chunk", c_int64), ("source", Range), ("hit", c_int32),
+                ("verified", c_int32), ("score", c_float), ("page", c_int32),
+                ("time_ms", c_int64)]
+
+
+class EventRefusal(Structure):
+    _fields_ = [("reason", c_int32), ("confidence", c_float), ("threshold", c_float),
+                ("reserved", c_int32)]
+
+
+class EventProgress(Structure):
+    _fields_ = [("phase", c_int32), ("reserved", c_int32), ("done", c_int64), ("total", c_int64),
+                ("bytes_done", c_int64), ("bytes_total", c_int64), ("elapsed_ms", c_int64)]
+
+
+class EventFile(Structure):
+    _fields_ = [("change", c_int32), ("status", c_int32), ("path", c_char_p),
+                ("document_id", c_char_p), ("message", c_char_p), ("bytes", c_int64),
+                ("chunks", c_int64)]
+
+
+class EventDone(Structure):
+    _fields_ = [(name, c_int64) for name in (
+        "elapsed_ms", "added", "changed", "removed", "renamed", "unchanged", "failed", "skipped",
+        "chunks", "chunks_embedded", "chunks_reused", "bytes", "read_ms", "keyword_ms",
+        "embed_ms", "write_ms", "hits", "sentences", "search_ms", "answer_ms")
+    ] + [("confidence", c_float), ("reserved", c_int32)]
+
+
+class Event(Structure):
+    _fields_ = [("kind", c_int32), ("reserved", c_int32), ("mode", POINTER(EventMode)),
+                ("hits", c_void_p), ("token", POINTER(EventToken)),
+                ("citation", POINTER(EventCitation)), ("refusal", POINTER(EventRefusal)),
+                ("progress", POINTER(EventProgress)), ("file", POINTER(EventFile)),
+                ("done", POINTER(EventDone))]
+
+
+#: The header's name of each struct here; the tests go by it. satchel_allocator is not offered:
+#: Python cannot serve as an allocator called from any thread.
+NAMES = {
+    "satchel_error": Error,
+    "satchel_text": Text,
+    "satchel_context_options": ContextOptions,
+    "satchel_embedder": Embedder,
+    "satchel_model_options": ModelOptions,
+    "satchel_model_info": ModelInfo,
+    "satchel_locator": Locator,
+    "satchel_reader_sink": ReaderSink,
+    "satchel_reader": Reader,
+    "satchel_store_options": StoreOptions,
+    "satchel_add_options": AddOptions,
+    "satchel_sync_options": SyncOptions,
+    "satchel_store_stats": StoreStats,
+    "satchel_document": Document,
+    "satchel_list_options": ListOptions,
+    "satchel_search_options": SearchOptions,
+    "satchel_range": Range,
+    "satchel_hit": Hit,
+    "satchel_ask_options": AskOptions,
+    "satchel_event_mode": EventMode,
+    "satchel_event_token": EventToken,
+    "satchel_event_citation": EventCitation,
+    "satchel_event_refusal": EventRefusal,
+    "satchel_event_progress": EventProgress,
+    "satchel_event_file": EventFile,
+    "satchel_event_done": EventDone,
+    "satchel_event": Event,
+}
+
+
+def string(value: "bytes | None") -> str:
+    return value.decode("utf-8", "replace") if value else ""
+
+
+def counted(address: "int | None", length: int) -> bytes:
+    return ctypes.string_at(address, length) if address and length else b""

@@ -1,0 +1,52 @@
+"""Puts libsatchel into the wheel. Nothing is compiled here: the library is the one that meson built,
+or the one SATCHEL_LIBRARY names."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+from wheel.bdist_wheel import bdist_wheel
+
+HERE = Path(__file__).resolve().parent
+NAME = "libsatchel.dylib" if sys.platform == "darwin" else "libsatchel.so"
+
+
+def library():
+    chosen = os.environ.get("SATCHEL_LIBRARY") or HERE.parents[1] / "build" / NAME
+    if not Path(chosen).is_file():
+        raise SystemExit(f"{chosen} is not there: run scripts/setup, or set SATCHEL_LIBRARY")
+    return Path(chosen).resolve()
+
+
+def version():
+    """The library's own version, from its header; from PKG-INFO in a source archive."""
+    header = HERE.parents[1] / "sdk" / "include" / "satchel.h"
+    if header.is_file():
+        text = header.read_text(encoding="utf-8")
+        return ".".join(re.search(rf"SATCHEL_VERSION_{part} (\d+)", text).group(1)
+                        for part in ("MAJOR", "MINOR", "PATCH"))
+    return re.search(r"^Version: (.*)$", (HERE / "PKG-INFO").read_text(), re.M).group(1)
+
+
+class BuildWithLibrary(build_py):
+    def run(self):
+        super().run()
+        shutil.copyfile(library(), Path(self.build_lib) / "satchel" / NAME)
+
+
+class PlatformWheel(bdist_wheel):
+    """Any Python 3, but only this platform."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.root_is_pure = False
+
+    def get_tag(self):
+        return ("py3", "none", super().get_tag()[2])
+
+
+setup(version=version(), cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel})
