@@ -47,19 +47,20 @@ static sat_q8_rows cut_q8(cutter *c, size_t rows, size_t columns) {
     return q8;
 }
 
-static void lay_out(cutter *c, const sat_plan *plan, size_t rows, size_t longest, work *w) {
+static void lay_out(cutter *c, const sat_plan *plan, size_t rows, size_t longest, bool exact,
+                    work *w) {
     size_t d = plan->dimension, wide = plan->ffn > d ? plan->ffn : d;
     memset(w, 0, sizeof *w);
     w->x = (sat_rows){cut(c, rows, d * sizeof(float)), d};
     w->qkv = (sat_rows){cut(c, rows, 3 * d * sizeof(float)), 3 * d};
     w->y = (sat_rows){w->qkv.data, d};
-    if (plan->attended_rows || plan->hidden_rows) {
+    if (exact || plan->attended_rows || plan->hidden_rows) {
         w->wide = (sat_rows){cut(c, rows, wide * sizeof(float)), wide};
     }
-    if (plan->input_q8 || plan->attended_q8) {
+    if (!exact && (plan->input_q8 || plan->attended_q8)) {
         w->narrow_q8 = cut_q8(c, rows, d);
     }
-    if (plan->hidden_q8) {
+    if (!exact && plan->hidden_q8) {
         w->wide_q8 = cut_q8(c, rows, plan->ffn);
     }
     size_t attention = sat_attention_scratch(longest, plan->head_dimension);
@@ -69,10 +70,10 @@ static void lay_out(cutter *c, const sat_plan *plan, size_t rows, size_t longest
     w->attention = cut(c, attention, 1);
 }
 
-size_t sat_forward_scratch(const sat_plan *plan, size_t rows, size_t longest) {
+size_t sat_forward_scratch(const sat_plan *plan, size_t rows, size_t longest, bool exact) {
     cutter c = {NULL, 0, false};
     work w;
-    lay_out(&c, plan, rows, longest, &w);
+    lay_out(&c, plan, rows, longest, exact, &w);
     return c.overflow ? 0 : c.used;
 }
 
@@ -86,14 +87,20 @@ typedef struct pass {
     work w;
 } pass;
 
-/* The form of x that q8 weights read, if any layer has them. */
+/* Whether these weights read quantized rows. */
+static bool reads_q8(const pass *p, const sat_weights *weights) {
+    return weights->type == SAT_WEIGHT_Q8 && !p->batch->exact;
+}
+
+/* Where the quantized form of x goes, if any layer reads it. */
 static const sat_q8_rows *input_q8(const pass *p) {
-    return p->plan->input_q8 ? &p->w.narrow_q8 : NULL;
+    return p->plan->input_q8 && !p->batch->exact ? &p->w.narrow_q8 : NULL;
 }
 
 static void multiply(const pass *p, const sat_weights *weights, const sat_rows *x,
                      const sat_q8_rows *q8, const sat_output *out) {
-    sat_gemm(p->kernels, out, weights, x, q8, 0, p->rows, 0, sat_weights_strips(weights));
+    sat_gemm(p->kernels, out, weights, x, reads_q8(p, weights) ? q8 : NULL, 0, p->rows, 0,
+             sat_weights_strips(weights));
 }
 
 static void embed(const pass *p, const sat_vector_kernels *vector) {
@@ -118,7 +125,7 @@ static void embed(const pass *p, const sat_vector_kernels *vector) {
 static void attend(const pass *p, const sat_layer *layer) {
     const sat_plan *plan = p->plan;
     size_t d = plan->dimension, head = plan->head_dimension;
-    bool quantized = layer->output.type == SAT_WEIGHT_Q8;
+    bool quantized = reads_q8(p, &layer->output);
     bool in_place = quantized && head % SAT_Q8_BLOCK == 0;
     for (size_t t = 0; t < p->batch->texts; t++) {
         size_t first = p->batch->starts[t];
@@ -155,7 +162,7 @@ static void run_layer(const pass *p, const sat_layer *layer) {
     size_t d = p->plan->dimension;
     for (int i = 0; i < layer->qkv.parts; i++) {
         sat_output out = {.rows = {w->qkv.data + layer->qkv.column[i], w->qkv.stride}};
-        multiply(p, &layer->qkv.part[i], &w->x, input_q8(p), &out);
+        multiply(p, &layer->qkv.part[i], &w->x, &w->narrow_q8, &out);
     }
     attend(p, layer);
     sat_output block = {.rows = w->y};
@@ -164,12 +171,12 @@ static void run_layer(const pass *p, const sat_layer *layer) {
                  p->rows);
 
     sat_output hidden = {.activation = SAT_ACTIVATION_GELU};
-    if (layer->down.type == SAT_WEIGHT_Q8) {
+    if (reads_q8(p, &layer->down)) {
         hidden.q8 = w->wide_q8;
     } else {
         hidden.rows = w->wide;
     }
-    multiply(p, &layer->up, &w->x, input_q8(p), &hidden);
+    multiply(p, &layer->up, &w->x, &w->narrow_q8, &hidden);
     multiply(p, &layer->down, &w->wide, &w->wide_q8, &block);
     sat_add_norm(p->kernels, &w->x, input_q8(p), &w->x, &w->y, &layer->output_norm, d, 0, p->rows);
 }
@@ -202,7 +209,7 @@ bool sat_forward(const sat_kernels *kernels, const sat_vector_kernels *vector, c
         longest = length > longest ? length : longest;
     }
     cutter c = {scratch, 0, false};
-    lay_out(&c, plan, p.rows, longest, &p.w);
+    lay_out(&c, plan, p.rows, longest, batch->exact, &p.w);
     embed(&p, vector);
     for (size_t i = 0; i < plan->layer_count; i++) {
         run_layer(&p, &plan->layers[i]);

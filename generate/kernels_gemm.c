@@ -91,12 +91,21 @@ void sat_weights_pack(void *packed, sat_weight_type type, size_t n, size_t k, co
 
 /* ------------------------------------------------------------------ products */
 
+/* Q8 blocks as [k][32] float, for rows that are not quantized. */
+static void unpack_q8(float *out, const sat_q8_strip_block *blocks, size_t count) {
+    for (size_t b = 0; b < count; b++, out += SAT_Q8_BLOCK * SAT_STRIP)
+        for (size_t k = 0; k < SAT_Q8_BLOCK; k++)
+            for (size_t n = 0; n < SAT_STRIP; n++)
+                out[k * SAT_STRIP + n] =
+                    blocks[b].scale[n] * (float)blocks[b].weights[k / 4][n][k % 4];
+}
+
 /* acc (rows, 32) = x · strip, in parts of k that stay in the first cache. */
 static void multiply(const sat_kernels *kernels, float *acc, const sat_weights *weights,
                      const char *strip, const sat_rows *x, const sat_q8_rows *q8, size_t row,
                      size_t rows) {
     alignas(64) float unpacked[CHUNK_K * SAT_STRIP];
-    if (weights->type == SAT_WEIGHT_Q8) {
+    if (weights->type == SAT_WEIGHT_Q8 && q8) {
         size_t blocks = weights->k / SAT_Q8_BLOCK, count;
         for (size_t b = 0; b < blocks; b += count) {
             count = blocks - b < CHUNK_BLOCKS ? blocks - b : CHUNK_BLOCKS;
@@ -114,6 +123,10 @@ static void multiply(const sat_kernels *kernels, float *acc, const sat_weights *
         if (weights->type == SAT_WEIGHT_F16) {
             sat_vector_kernels_for(kernels->level)
                 ->from_f16(unpacked, (const uint16_t *)strip + k * SAT_STRIP, count * SAT_STRIP);
+            part = unpacked;
+        } else if (weights->type == SAT_WEIGHT_Q8) {
+            unpack_q8(unpacked, (const sat_q8_strip_block *)strip + k / SAT_Q8_BLOCK,
+                      count / SAT_Q8_BLOCK);
             part = unpacked;
         }
         kernels->gemm_f32(acc, SAT_STRIP, k > 0, x->data + row * x->stride + k, x->stride, part,
