@@ -1,0 +1,366 @@
+/* The collection in memory: loading, and keeping it in line with the store. */
+#include "retrieval/collection.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Vectors read from the store before they are handed to the index. */
+#define LOAD_ROWS ((size_t)128)
+/* Snapshots tried before a search keeps all others out while it runs. */
+#define MAX_TRIES 8
+
+satchel_status sat_collection_open(sat_collection **out, sat_store *store, satchel_error *error) {
+    *out = NULL;
+    sat_collection *collection = sat_calloc(store->memory, 1, sizeof *collection);
+    if (!collection)
+        return sat_memory_fail(store->memory, sizeof *collection, error);
+    int failed = pthread_rwlock_init(&collection->lock, NULL);
+    if (failed) {
+        sat_free(store->memory, collection);
+        return sat_fail_errno(error, failed, "cannot make a lock");
+    }
+    collection->store = store;
+    collection->change = collection->erased = -1;
+    if (store->embedder) {
+        satchel_status status = sat_vindex_open(&collection->vectors, store->context,
+                                                (size_t)store->embedder->dimension, error);
+        if (status) {
+            sat_collection_close(&collection);
+            return status;
+        }
+    }
+    *out = collection;
+    return SATCHEL_OK;
+}
+
+void sat_collection_close(sat_collection **handle) {
+    sat_collection *collection = *handle;
+    if (!collection)
+        return;
+    *handle = NULL;
+    sat_memory *memory = collection->store->memory;
+    sat_vindex_close(&collection->vectors);
+    sat_free(memory, collection->chunk);
+    sat_free(memory, collection->document);
+    sat_free(memory, collection->length);
+    sat_free(memory, collection->joined);
+    sat_free(memory, collection->vector);
+    sat_free(memory, collection->ids);
+    pthread_rwlock_destroy(&collection->lock);
+    sat_free(memory, collection);
+}
+
+size_t sat_collection_row(const sat_collection *collection, int64_t chunk, size_t *hint) {
+    size_t low = *hint, high = collection->count;
+    const sat_collection_id *ids = collection->ids;
+    /* Mostly it is the next one: look there before halving the rest. */
+    size_t step = 1;
+    while (low + step < high && ids[low + step - 1].chunk < chunk) {
+        low += step;
+        step *= 2;
+    }
+    if (low + step < high)
+        high = low + step;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ids[middle].chunk < chunk)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *hint = low;
+    return low < collection->count && ids[low].chunk == chunk ? ids[low].row : SIZE_MAX;
+}
+
+/* ------------------------------------------------------------------ rows */
+
+static bool grow_rows(sat_collection *collection, size_t need) {
+    sat_memory *memory = collection->store->memory;
+    struct {
+        void **items;
+        size_t size;
+    } arrays[] = {{(void **)&collection->chunk, sizeof(int64_t)},
+                  {(void **)&collection->document, sizeof(int64_t)},
+                  {(void **)&collection->length, sizeof(float)},
+                  {(void **)&collection->joined, 1},
+                  {(void **)&collection->vector, sizeof(uint32_t)},
+                  {(void **)&collection->ids, sizeof(sat_collection_id)}};
+    if (need <= collection->capacity)
+        return true;
+    size_t capacity = collection->capacity;
+    for (size_t i = 0; i < SAT_COUNT(arrays); i++) {
+        capacity = collection->capacity; /* the same for all, so that they grow alike */
+        if (!sat_grow(memory, arrays[i].items, &capacity, need, arrays[i].size))
+            return false;
+    }
+    collection->capacity = capacity;
+    return true;
+}
+
+static int compare_ids(const void *a, const void *b) {
+    const sat_collection_id *left = a, *right = b;
+    return (left->chunk > right->chunk) - (left->chunk < right->chunk);
+}
+
+/* Appends the chunks of all documents after the last one here. */
+static satchel_status load_rows(sat_collection *collection, sat_connection *reader,
+                                satchel_error *error) {
+    sat_query query;
+    size_t before = collection->count;
+    int64_t last = before ? collection->document[before - 1] : 0, damaged = 0;
+    bool ok = true, sorted = true;
+    sat_query_begin(&query, reader,
+                    "SELECT c.document, c.id, s.sz FROM chunk c LEFT JOIN chunk_fts_docsize s "
+                    "ON s.id = c.id WHERE c.document > ?1 ORDER BY c.document, c.ordinal");
+    sat_bind_int(&query, 1, last);
+    while (ok && !damaged && sat_query_row(&query)) {
+        size_t at = collection->count, size;
+        if (at >= UINT32_MAX - 1 || !grow_rows(collection, at + 1)) {
+            ok = false;
+            break;
+        }
+        const void *sizes = sat_column_blob(&query, 2, &size);
+        collection->document[at] = sat_column_int(&query, 0);
+        collection->chunk[at] = sat_column_int(&query, 1);
+        collection->length[at] = sat_fts_length(sizes, size);
+        collection->joined[at] =
+            at > 0 && collection->document[at] == collection->document[at - 1];
+        collection->vector[at] = SAT_NO_VECTOR;
+        collection->ids[at] = (sat_collection_id){collection->chunk[at], (uint32_t)at};
+        if (at > 0 && collection->ids[at].chunk < collection->ids[at - 1].chunk)
+            sorted = false;
+        if (size == 0 || !(collection->length[at] >= 0))
+            damaged = collection->chunk[at];
+        collection->count++;
+    }
+    satchel_status status = sat_query_end(&query, error);
+    if (!status && !ok)
+        status = sat_memory_fail(collection->store->memory, collection->capacity * 64, error);
+    if (!status && damaged)
+        status = sat_fail(error, SATCHEL_DAMAGED,
+                          "store '%s': the keywords of chunk %" PRId64 " are missing; run verify",
+                          collection->store->path, damaged);
+    if (!status && !sorted)
+        qsort(collection->ids, collection->count, sizeof *collection->ids, compare_ids);
+    return status;
+}
+
+/* ------------------------------------------------------------------ vectors */
+
+/* Kills rows whose chunk is gone or has another vector. Rows and chunks both come by seq, which is
+ * never given twice, so one walk beside the index of the store does. */
+static satchel_status drop_vectors(sat_collection *collection, sat_connection *reader,
+                                   satchel_error *error) {
+    sat_vindex *vectors = collection->vectors;
+    size_t row = 0, count = sat_vindex_count(vectors);
+    if (count == 0)
+        return SATCHEL_OK;
+    sat_query query;
+    sat_query_begin(&query, reader,
+                    "SELECT seq FROM chunk WHERE model = ?1 AND seq IS NOT NULL AND seq <= ?2 "
+                    "ORDER BY seq");
+    sat_bind_int(&query, 1, collection->model);
+    sat_bind_int(&query, 2, sat_vindex_key(vectors, count - 1).seq);
+    while (sat_query_row(&query)) {
+        int64_t seq = sat_column_int(&query, 0);
+        while (row < count && sat_vindex_key(vectors, row).seq < seq)
+            sat_vindex_kill(vectors, row++);
+        if (row < count && sat_vindex_key(vectors, row).seq == seq)
+            row++;
+    }
+    satchel_status status = sat_query_end(&query, error);
+    if (status)
+        return status;
+    while (row < count)
+        sat_vindex_kill(vectors, row++);
+    if (sat_vindex_dead(vectors) > count / 4)
+        status = sat_vindex_squeeze(vectors, error);
+    return status;
+}
+
+/* Little-endian in the store. */
+static void decode_floats(float *out, const void *data, size_t count) {
+    memcpy(out, data, count * sizeof *out);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, out + i, 4);
+        bits = __builtin_bswap32(bits);
+        memcpy(out + i, &bits, 4);
+    }
+#endif
+}
+
+/* Fails before the work if the memory limit cannot hold what is to come. */
+static satchel_status check_memory(const sat_collection *collection, sat_connection *reader,
+                                   int64_t after, satchel_error *error) {
+    sat_memory *memory = collection->store->memory;
+    if (memory->limit == 0)
+        return SATCHEL_OK;
+    int64_t rows = 0;
+    sat_query query;
+    sat_query_begin(&query, reader, "SELECT count(*) FROM chunk WHERE model = ?1 AND seq > ?2");
+    sat_bind_int(&query, 1, collection->model);
+    sat_bind_int(&query, 2, after);
+    if (sat_query_row(&query))
+        rows = sat_column_int(&query, 0);
+    satchel_status status = sat_query_end(&query, error);
+    uint64_t row_bytes = (uint64_t)collection->store->embedder->dimension * sizeof(float) +
+                         sizeof(sat_vector_key);
+    uint64_t need = (uint64_t)rows * row_bytes;
+    if (!status && need > memory->limit - atomic_load(&memory->now))
+        status = sat_memory_fail(memory, need, error);
+    return status;
+}
+
+static satchel_status read_vectors(sat_collection *collection, sat_connection *reader,
+                                   float *block, sat_vector_key *keys, int64_t after,
+                                   satchel_error *error) {
+    size_t dimension = (size_t)collection->store->embedder->dimension, filled = 0;
+    satchel_status status = SATCHEL_OK;
+    sat_query query;
+    sat_query_begin(&query, reader,
+                    "SELECT c.id, c.seq, v.data FROM chunk c JOIN vector v ON v.id = c.vector "
+                    "WHERE c.model = ?1 AND c.seq > ?2 ORDER BY c.seq");
+    sat_bind_int(&query, 1, collection->model);
+    sat_bind_int(&query, 2, after);
+    while (!status && sat_query_row(&query)) {
+        size_t size;
+        const void *data = sat_column_blob(&query, 2, &size);
+        if (size != dimension * sizeof(float)) {
+            status = sat_fail(error, SATCHEL_DAMAGED,
+                              "store '%s': the vector of chunk %" PRId64 " has %zu bytes instead of "
+                              "%zu; run verify",
+                              collection->store->path, sat_column_int(&query, 0), size,
+                              dimension * sizeof(float));
+            break;
+        }
+        decode_floats(block + filled * dimension, data, dimension);
+        keys[filled++] = (sat_vector_key){sat_column_int(&query, 0), sat_column_int(&query, 1)};
+        if (filled == LOAD_ROWS) {
+            status = sat_vindex_add(collection->vectors, block, keys, filled, error);
+            filled = 0;
+        }
+    }
+    satchel_status ended = sat_query_end(&query, status ? NULL : error);
+    if (!status)
+        status = ended;
+    if (!status && filled > 0)
+        status = sat_vindex_add(collection->vectors, block, keys, filled, error);
+    return status;
+}
+
+/* Appends the vectors that came after the last one here. */
+static satchel_status load_vectors(sat_collection *collection, sat_connection *reader,
+                                   satchel_error *error) {
+    sat_memory *memory = collection->store->memory;
+    size_t count = sat_vindex_count(collection->vectors);
+    int64_t after = count ? sat_vindex_key(collection->vectors, count - 1).seq : 0;
+    satchel_status status = check_memory(collection, reader, after, error);
+    if (status)
+        return status;
+    size_t bytes = LOAD_ROWS * (size_t)collection->store->embedder->dimension * sizeof(float);
+    float *block = sat_alloc(memory, bytes);
+    sat_vector_key *keys = sat_alloc_array(memory, LOAD_ROWS, sizeof *keys);
+    if (!block || !keys)
+        status = sat_memory_fail(memory, bytes, error);
+    else
+        status = read_vectors(collection, reader, block, keys, after, error);
+    sat_free(memory, block);
+    sat_free(memory, keys);
+    return status;
+}
+
+static void map_vectors(sat_collection *collection) {
+    size_t count = sat_vindex_count(collection->vectors), hint = 0;
+    int64_t before = 0;
+    for (size_t i = 0; i < collection->count; i++)
+        collection->vector[i] = SAT_NO_VECTOR;
+    collection->embedded = 0;
+    for (size_t v = 0; v < count; v++) {
+        int64_t chunk = sat_vindex_key(collection->vectors, v).chunk;
+        if (chunk <= before)
+            hint = 0; /* not ascending here: search them all */
+        before = chunk;
+        size_t row = chunk ? sat_collection_row(collection, chunk, &hint) : SIZE_MAX;
+        if (row != SIZE_MAX) {
+            collection->vector[row] = (uint32_t)v;
+            collection->embedded++;
+        }
+    }
+}
+
+static satchel_status refresh_vectors(sat_collection *collection, sat_connection *reader,
+                                      bool erased, satchel_error *error) {
+    int64_t model = 0;
+    satchel_status status = sat_model_id(reader, false, &model, error);
+    if (!status && model != collection->model) {
+        sat_vindex_clear(collection->vectors);
+        collection->model = model;
+    }
+    if (!status && erased && model)
+        status = drop_vectors(collection, reader, error);
+    if (!status && model)
+        status = load_vectors(collection, reader, error);
+    if (!status)
+        map_vectors(collection);
+    return status;
+}
+
+/* ------------------------------------------------------------------ in line with the store */
+
+/* Under the exclusive lock. */
+static satchel_status refresh(sat_collection *collection, sat_connection *reader,
+                              const sat_state *state, satchel_error *error) {
+    bool erased = collection->erased != state->erased;
+    /* Until it is done it shows no state: a failure in the midst must not pass for one. */
+    collection->change = collection->erased = -1;
+    if (erased)
+        collection->count = 0;
+    satchel_status status = load_rows(collection, reader, error);
+    if (!status && collection->vectors)
+        status = refresh_vectors(collection, reader, erased, error);
+    if (status)
+        return status;
+    collection->change = state->change;
+    collection->erased = state->erased;
+    return SATCHEL_OK;
+}
+
+satchel_status sat_collection_begin(sat_collection *collection, sat_connection *reader,
+                                    satchel_error *error) {
+    sat_state state;
+    satchel_status status;
+    for (int tries = 0; tries < MAX_TRIES; tries++) {
+        status = sat_state_read(reader, &state, error);
+        if (status)
+            return status;
+        pthread_rwlock_rdlock(&collection->lock);
+        if (collection->change == state.change)
+            return SATCHEL_OK;
+        pthread_rwlock_unlock(&collection->lock);
+        pthread_rwlock_wrlock(&collection->lock);
+        if (collection->change < state.change)
+            status = refresh(collection, reader, &state, error);
+        else if (collection->change > state.change) /* another search saw a later commit */
+            status = sat_reader_renew(reader, error);
+        pthread_rwlock_unlock(&collection->lock);
+        if (status)
+            return status;
+    }
+    /* Commits come faster than that: this search runs alone. */
+    pthread_rwlock_wrlock(&collection->lock);
+    status = sat_reader_renew(reader, error);
+    if (!status)
+        status = sat_state_read(reader, &state, error);
+    if (!status && collection->change != state.change)
+        status = refresh(collection, reader, &state, error);
+    if (status)
+        pthread_rwlock_unlock(&collection->lock);
+    return status;
+}
+
+void sat_collection_end(sat_collection *collection) {
+    pthread_rwlock_unlock(&collection->lock);
+}

@@ -1,0 +1,49 @@
+/*
+ * The collection in memory: one row per chunk in the order of the texts, with what ranking needs of
+ * each, and the vectors. Derived from the store at the first search and kept in line with it by its
+ * counters; shared by all searches of a store. Private to retrieval.
+ */
+#ifndef SATCHEL_RETRIEVAL_COLLECTION_H
+#define SATCHEL_RETRIEVAL_COLLECTION_H
+
+#include "retrieval/store.h"
+#include "retrieval/vindex.h"
+
+#define SAT_NO_VECTOR UINT32_MAX
+
+typedef struct sat_collection_id {
+    int64_t chunk;
+    uint32_t row;
+} sat_collection_id;
+
+typedef struct sat_collection {
+    sat_store *store;
+    pthread_rwlock_t lock;
+    int64_t change, erased; /* of the state it shows; -1: none */
+    int64_t model;          /* row id of the vectors' model; 0: none */
+    size_t count, capacity;
+    /* (count), in order of document and ordinal. */
+    int64_t *chunk, *document;
+    float *length;    /* in terms, by sat_fts_length() */
+    uint8_t *joined;  /* 1: of the same document as the row before */
+    uint32_t *vector; /* row of the vector index, or SAT_NO_VECTOR */
+    sat_collection_id *ids; /* (count), by chunk */
+    sat_vindex *vectors;    /* NULL without an embedder */
+    size_t embedded;        /* rows with a vector */
+} sat_collection;
+
+satchel_status sat_collection_open(sat_collection **out, sat_store *store, satchel_error *error);
+void sat_collection_close(sat_collection **collection);
+
+/*
+ * Brings the collection in line with reader's snapshot and holds it so, for reading, until end. It may
+ * take a newer snapshot, so nothing is read in it before. Errors: IO, DAMAGED, MEMORY_LIMIT, …
+ */
+satchel_status sat_collection_begin(sat_collection *collection, sat_connection *reader,
+                                    satchel_error *error);
+void sat_collection_end(sat_collection *collection);
+
+/* The row of a chunk, SIZE_MAX if there is none. *hint: 0 at first; speeds up ascending chunks. */
+size_t sat_collection_row(const sat_collection *collection, int64_t chunk, size_t *hint);
+
+#endif
