@@ -1,0 +1,68 @@
+"""The C examples, built and run as their headers say, and the rule for hello."""
+import os
+import re
+import subprocess
+import unittest
+
+import support
+
+HELLO = os.environ.get("SATCHEL_HELLO")
+EMBEDDER = os.environ.get("SATCHEL_EXAMPLE_EMBEDDER")
+READER = os.environ.get("SATCHEL_EXAMPLE_READER")
+
+SUBTITLES = """1
+00:00:01,000 --> 00:00:03,500
+Good evening, and welcome aboard.
+
+2
+00:01:05,250 --> 00:01:08,000
+The night train to Vienna
+leaves in two minutes.
+"""
+
+
+class Examples(support.FolderTest):
+    def run_example(self, program, *arguments, expect=0):
+        run = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True,
+                             timeout=120)
+        self.assertEqual(run.returncode, expect, run.stdout + run.stderr)
+        return run.stdout
+
+    def test_main_of_hello_has_at_most_12_lines(self):
+        source = (support.ROOT / "examples" / "hello.c").read_text()
+        body = re.search(r"int main\(int argc, char \*\*argv\) \{\n(.*?)\n\}", source, re.S)[1]
+        lines = body.splitlines()
+        self.assertLessEqual(len(lines), 12)
+        for line in lines:
+            self.assertLessEqual(line.count(";"), 1, line)
+
+    @unittest.skipUnless(HELLO and support.TINY_MODEL, "not started by meson")
+    def test_hello(self):
+        out = self.run_example(HELLO, support.TINY_MODEL, self.store_path, self.write_notes(),
+                               "When does the lease of the flat end?")
+        self.assertIn("The lease of the flat ends in March.", out)
+        self.assertRegex(out, r"\[notes/lease\.md, bytes \d+-\d+\]")
+        self.run_example(HELLO, expect=1)
+
+    @unittest.skipUnless(EMBEDDER, "not started by meson")
+    def test_embedder(self):
+        out = self.run_example(EMBEDDER, self.store_path, "leases of flats").splitlines()
+        self.assertEqual(len(out), 3)
+        self.assertIn("lease: The lease of the flat", out[0])
+
+    @unittest.skipUnless(READER, "not started by meson")
+    def test_reader(self):
+        film = self.folder / "film.srt"
+        film.write_text(SUBTITLES)
+        out = self.run_example(READER, self.store_path, film, "Vienna")
+        self.assertIn("film.srt at ", out)
+        self.assertIn("leaves in two minutes.", out)
+        self.assertNotIn("-->", out)
+        broken = self.folder / "broken.srt"
+        broken.write_text("no times here\n")
+        out = self.run_example(READER, self.folder / "b.satchel", broken, "times")
+        self.assertIn("no line with times", out)
+
+
+if __name__ == "__main__":
+    unittest.main()

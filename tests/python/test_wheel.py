@@ -1,0 +1,62 @@
+"""The wheel: builds without a compiler, carries the library, and works away from the checkout."""
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+import zipfile
+
+import support
+
+HAVE = all(importlib.util.find_spec(name) for name in ("setuptools", "wheel", "pip"))
+
+
+class Wheel(support.FolderTest):
+    @unittest.skipUnless(HAVE, "pip, setuptools and wheel are not installed")
+    def test_builds_and_works(self):
+        source = self.folder / "source" / "bindings" / "python"
+        shutil.copytree(support.ROOT / "bindings" / "python", source,
+                        ignore=shutil.ignore_patterns("__pycache__", "build", "dist", "*.egg-info"))
+        header = self.folder / "source" / "sdk" / "include"
+        header.mkdir(parents=True)
+        shutil.copy(support.ROOT / "sdk" / "include" / "satchel.h", header)
+        library = os.environ.get("SATCHEL_LIBRARY") or str(support.ROOT / "build" / "libsatchel.so")
+        environment = {**os.environ, "SATCHEL_LIBRARY": library}
+        subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index",
+                        "--no-build-isolation", "--disable-pip-version-check", "-w",
+                        str(self.folder), str(source)],
+                       check=True, env=environment, stdout=subprocess.DEVNULL)
+        (wheel,) = self.folder.glob("*.whl")
+        self.assertRegex(wheel.name, r"^satchel_rag-\d+\.\d+\.\d+-py3-none-(?!any)\w+\.whl$")
+        installed = self.folder / "site"
+        with zipfile.ZipFile(wheel) as archive:
+            names = archive.namelist()
+            archive.extractall(installed)
+        self.assertIn("satchel/py.typed", names)
+        self.assertIn("satchel/libsatchel.so", names)
+        clean = {name: value for name, value in os.environ.items() if name != "SATCHEL_LIBRARY"}
+        clean["PYTHONPATH"] = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
+        program = ("import satchel; print(satchel.library_path); "
+                   "s = satchel.Store('t.satchel'); s.add_text('a', 'The lease ends.'); "
+                   "print(s.search('lease')[0].document_id)")
+        run = subprocess.run([sys.executable, "-c", program], cwd=self.folder, env=clean,
+                             check=True, capture_output=True, text=True)
+        path, document = run.stdout.split()
+        self.assertTrue(path.startswith(str(installed)), path)
+        self.assertEqual(document, "a")
+
+
+class Lookup(support.FolderTest):
+    def test_a_missing_library_says_what_to_do(self):
+        environment = {**os.environ, "SATCHEL_LIBRARY": str(self.folder / "none.so"),
+                       "PYTHONPATH": str(support.ROOT / "bindings" / "python")}
+        run = subprocess.run([sys.executable, "-c", "import satchel"], env=environment,
+                             capture_output=True, text=True)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn("ImportError", run.stderr)
+        self.assertIn("none.so", run.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
