@@ -31,12 +31,12 @@ static int combining_class(int32_t code) {
 
 /* Neither it nor what it decomposes into joins what stands before it, in any version of Unicode: class
  * 0 and no mark; nothing that case folding drops, because what follows moves up then, nor what is not
- * assigned yet; no vowel or final of a Hangul syllable, compatibility and half-width forms too, no
+ * assigned yet; no filler, vowel or final of a Hangul syllable, compatibility and half-width forms too, no
  * half-width voicing mark, and none of Kirat Rai's vowel signs, which are letters that join. */
 bool sat_text_begins_anew(int32_t code) {
     if (code < 0x300)
         return code != 0xAD;
-    if ((code >= 0x1160 && code <= 0x11FF) || (code >= 0x3131 && code <= 0x318E) ||
+    if ((code >= 0x115F && code <= 0x11FF) || (code >= 0x3131 && code <= 0x318E) ||
         (code >= 0xD7B0 && code <= 0xD7FF) || (code >= 0xFF9E && code <= 0xFFDC) ||
         (code >= 0x16D40 && code <= 0x16D7F))
         return false;
