@@ -22,6 +22,11 @@ typedef struct sat_document {
 
 void sat_document_init(sat_document *document, sat_memory *memory);
 void sat_document_free(sat_document *document);
+void sat_document_clear(sat_document *document); /* empty, as after init */
+/* Adds a locator, which begins no earlier than the last one. Its label is copied, NULL: none. False when
+ * out of memory. */
+bool sat_document_locate(sat_document *document, int32_t kind, int64_t number, size_t start,
+                         const char *label, size_t label_length) SAT_NODISCARD;
 
 /* Registered application readers, last registered first. */
 typedef struct sat_readers {
@@ -39,24 +44,29 @@ satchel_status sat_document_read(sat_document *document, satchel_context *contex
 /* True if sat_document_read can take a file of this name without looking into it first. */
 bool sat_reader_known(const sat_readers *readers, const char *name);
 
-/* The built-in readers, each in its file. */
+/* The media type of bytes that are not text ("application/pdf", or "application/octet-stream"), by what they
+ * begin with and by characters that no text holds; NULL if they can be text. */
+const char *sat_binary_type(const void *data, size_t length);
+
+/* The built-in readers, each in its file. The document is empty before. They take any bytes: whether these
+ * are text is asked before. */
 satchel_status sat_read_text(sat_document *document, satchel_context *context, const void *data,
                              size_t length, satchel_error *error);
-satchel_status sat_read_markdown(sat_document *document, satchel_context *context,
-                                 const void *data, size_t length, satchel_error *error);
+satchel_status sat_read_markdown(sat_document *document, satchel_context *context, const void *data,
+                                 size_t length, satchel_error *error);
 satchel_status sat_read_html(sat_document *document, satchel_context *context, const void *data,
                              size_t length, satchel_error *error);
 
 /* ------------------------------------------------------------------ chunks */
 
 typedef struct sat_chunk {
-    size_t start, end;         /* bytes of the document's text, trimmed, never empty */
-    size_t start16, end16;     /* UTF-16 units */
-    const char *heading;       /* "A > B", "" if none; in the list's arena */
-    uint32_t tokens;           /* of the embedded text, as counted or estimated */
-    int32_t page;              /* page or slide at its start; 0 if unknown */
-    int64_t time_ms;           /* -1 if unknown */
-    sat_digest hash;           /* of the embedded text: heading and chunk text */
+    size_t start, end;     /* bytes of the document's text, trimmed, never empty */
+    size_t start16, end16; /* UTF-16 units */
+    const char *heading;   /* "A > B", "" if none; in the list's arena */
+    uint32_t tokens;       /* of the embedded text, as counted or estimated */
+    int32_t page;          /* page or slide at its start; 0 if unknown */
+    int64_t time_ms;       /* -1 if unknown */
+    sat_digest hash;       /* of the embedded text: heading and chunk text */
 } sat_chunk;
 
 typedef struct sat_chunk_list {

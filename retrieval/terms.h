@@ -22,6 +22,7 @@ typedef int (*sat_term_function)(void *user, const char *term, size_t length, si
 typedef struct sat_terms sat_terms; /* a tokenizer with its scratch; one thread at a time */
 satchel_status sat_terms_open(sat_terms **out, sat_memory *memory, satchel_error *error);
 void sat_terms_close(sat_terms **terms);
+sat_memory *sat_terms_memory(const sat_terms *terms);
 int sat_terms_each(sat_terms *terms, const char *text, size_t length, sat_term_function term,
                    void *user);
 
@@ -32,12 +33,13 @@ size_t sat_term_prefix(const char *term, size_t length);
 
 /* Registers on a connection the FTS5 tokenizer "satchel" and the auxiliary function
  * "satchel_counts(table)": a blob that says how often each phrase of the MATCH expression stands in the
- * current row and how long the row is, for sat_bm25_add(). Query-time tokenizing (FTS5_TOKENIZE_QUERY)
+ * current row, for sat_bm25_add(). Query-time tokenizing (FTS5_TOKENIZE_QUERY)
  * takes its text verbatim as one term: match strings are built by sat_query_terms_match() from terms
  * already made. The table has the columns title, heading, body, in this order, and detail=full. */
 satchel_status sat_fts_register(sqlite3 *database, sat_memory *memory, satchel_error *error);
 
-/* The distinct terms of a query, and their distinct prefix classes. */
+/* The distinct terms of a query, and their distinct prefix classes. A very long query is its first 256
+ * terms. */
 typedef struct sat_query_terms {
     sat_arena arena;
     struct sat_query_term {
@@ -45,13 +47,14 @@ typedef struct sat_query_terms {
         size_t length;
         uint32_t count; /* times in the query */
         int prefix;     /* index of its class in prefixes, -1: none */
-    } *items;
-    size_t count, capacity;
+    } * items;
+    size_t count;
     struct sat_query_prefix {
         const char *text;
         size_t length;
-    } *prefixes;
-    size_t prefix_count, prefix_capacity;
+    } * prefixes;
+    size_t prefix_count;
+    uint16_t *term_slots, *prefix_slots; /* hash tables of index + 1 */
 } sat_query_terms;
 
 satchel_status sat_query_terms_make(sat_query_terms *out, sat_terms *terms, const char *query,
@@ -100,8 +103,8 @@ satchel_status sat_bm25_add(sat_bm25 *bm25, size_t row, const void *counts, size
                             satchel_error *error);
 /* Scores of all rows, 0 where nothing matches: scores (rows->count). Also the idf of each query term:
  * idf (query->count), may be NULL. Call once, after all rows are added. */
-satchel_status sat_bm25_finish(sat_bm25 *bm25, const sat_bm25_rows *rows, float *scores,
-                               float *idf, satchel_error *error);
+satchel_status sat_bm25_finish(sat_bm25 *bm25, const sat_bm25_rows *rows, float *scores, float *idf,
+                               satchel_error *error);
 
 /* Ranges of text (bytes, ascending, merged where they touch) that the query's terms match. Grows
  * *ranges; start and end are relative to `text`. */
@@ -118,7 +121,7 @@ satchel_status sat_matches_find(sat_matches *out, sat_memory *memory, sat_terms 
                                 satchel_error *error);
 /* The best range of at most about `target` bytes to show, on sentence or word bounds, where most
  * distinct terms match. */
-void sat_snippet_choose(const char *text, size_t length, const sat_matches *matches,
-                        size_t target, size_t *start, size_t *end);
+void sat_snippet_choose(const char *text, size_t length, const sat_matches *matches, size_t target,
+                        size_t *start, size_t *end);
 
 #endif
