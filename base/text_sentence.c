@@ -213,13 +213,17 @@ static void word_after(const sat_splitter *s, size_t begin, word *out) {
 /* Words before a point that does not end a sentence, each list sorted by bytes. English and German
  * first, then a few of French, Spanish, Italian, Portuguese and Dutch. */
 static const char *const abbreviations[] = {
-    "abs", "adm",  "al",   "approx", "apr",  "art", "aug",  "bijv", "bspw", "bzw",  "ca",   "capt",
-    "cf",  "ch",   "cmdr", "col",    "dec",  "dhr", "dott", "dr",   "dra",  "ed",   "eds",  "eq",
-    "eqs", "evtl", "feb",  "fig",    "figs", "ft",  "geb",  "gen",  "gest", "ggf",  "gov",  "hl",
-    "hon", "hrsg", "inkl", "jan",    "jul",  "jun", "lt",   "maj",  "mar",  "max",  "mevr", "min",
-    "mio", "mlle", "mme",  "mr",     "mrd",  "mrs", "ms",   "mt",   "no",   "nos",  "nov",  "nr",
-    "oct", "pp",   "prof", "rep",    "resp", "rev", "sec",  "sen",  "sep",  "sept", "sgt",  "sig",
-    "sog", "sr",   "sra",  "srta",   "st",   "str", "tel",  "vgl",  "viz",  "vol",  "vols", "vs",
+    "adm", "al",   "approx", "apr",  "aug", "bijv", "bspw", "bzw",  "ca",   "capt", "cf",  "cmdr",
+    "col", "dec",  "dhr",    "dott", "dr",  "dra",  "ed",   "eds",  "evtl", "feb",  "ft",  "geb",
+    "gen", "gest", "ggf",    "gov",  "hl",  "hon",  "hrsg", "inkl", "jan",  "jul",  "jun", "lt",
+    "maj", "mar",  "max",    "mevr", "min", "mio",  "mlle", "mme",  "mr",   "mrd",  "mrs", "ms",
+    "mt",  "nov",  "oct",    "prof", "rep", "resp", "rev",  "sen",  "sep",  "sept", "sgt", "sig",
+    "sog", "sr",   "sra",    "srta", "st",  "str",  "vgl",  "viz",  "vs",
+};
+/* Those that are only before a number: "No. 5", "Fig. A", "Vol. II", but "The answer is no. Then". */
+static const char *const before_numbers[] = {
+    "abs", "art", "ch", "eq",  "eqs", "fig", "figs", "no",
+    "nos", "nr",  "pp", "sec", "tel", "vol", "vols",
 };
 /* "am 3. Oktober": before and after a number whose point makes it an ordinal. */
 static const char *const before_ordinals[] = {
@@ -239,6 +243,14 @@ static const char *const starters[] = {
     "it",    "its",   "on",       "she",   "sie",    "since",  "that",    "the",   "their",
     "there", "these", "they",     "this",  "those",  "we",     "when",    "while", "you",
 };
+
+/* Digits, one letter, or a Roman number. */
+static bool is_number(const word *which) {
+    size_t length = strlen(which->folded);
+    return which->characters == 1 ||
+           (length > 0 && which->folded[0] >= '0' && which->folded[0] <= '9') ||
+           (length > 0 && strspn(which->folded, "ivxlcdm") == length);
+}
 
 static bool is_listed(const word *which, const char *const *list, size_t count) {
     size_t low = 0, high = which->characters ? count : 0;
@@ -262,9 +274,11 @@ static bool is_part_of_word(const sat_splitter *s, size_t point, size_t next) {
     word_before(s, point, &before);
     if (IS_LISTED(&before, abbreviations))
         return true;
+    word_after(s, next, &after);
+    if (IS_LISTED(&before, before_numbers) && is_number(&after))
+        return true;
     if (!before.initials && !(before.digits && before.characters <= 2))
         return false;
-    word_after(s, next, &after);
     if (before.initials)
         return !IS_LISTED(&after, starters);
     size_t end = before.begin, previous;

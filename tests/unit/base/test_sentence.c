@@ -65,6 +65,7 @@ static void english(void **state) {
         "It is on record.:121,154| It was told.:7–9| So.",
         "The company Yahoo! is old.| Is it?",
         "On Jan. 5 it rained.| On Feb. 6 it did not.",
+        "See No. 5, Fig. A and Vol. II of it.| The answer is no.| Then go.",
         "1. First things come first.| 2. Others follow.",
     };
     EACH(cases);
