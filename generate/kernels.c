@@ -5,6 +5,10 @@
 
 const sat_kernels *sat_kernels_for(int32_t level) {
     switch (level) {
+#if defined(__x86_64__)
+    case SATCHEL_CPU_AVX512:
+        return &sat_kernels_avx512;
+#endif
     default:
         return &sat_kernels_c;
     }
@@ -21,11 +25,13 @@ void sat_quantize(const sat_kernels *kernels, const sat_q8_rows *q8, const sat_r
 void sat_add_norm(const sat_kernels *kernels, const sat_rows *out, const sat_q8_rows *q8,
                   const sat_rows *x, const sat_rows *residual, const sat_norm *norm, size_t n,
                   size_t row, size_t row_end) {
-    for (size_t r = row; r < row_end; r++) {
-        kernels->add_norm(out->data + r * out->stride, x->data + r * x->stride,
-                          residual ? residual->data + r * residual->stride : NULL, norm->gamma,
-                          norm->beta, norm->epsilon, n);
-        if (q8) /* while the row is in the first cache */
-            sat_quantize(kernels, q8, out, r, r + 1);
+    size_t count;
+    for (size_t r = row; r < row_end; r += count) {
+        count = row_end - r < 4 ? row_end - r : 4;
+        kernels->add_norm(out->data + r * out->stride, out->stride, x->data + r * x->stride,
+                          x->stride, residual ? residual->data + r * residual->stride : NULL,
+                          residual ? residual->stride : 0, norm, n, count);
+        if (q8) /* while the rows are in the first cache */
+            sat_quantize(kernels, q8, out, r, r + count);
     }
 }

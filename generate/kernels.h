@@ -7,15 +7,16 @@
  * threads by ranges of rows, strips or heads; every range gives the same bits.
  *
  * Numeric contract, kept by every level for any row count, range and thread count, bit for bit:
- *   quantized rows   blocks of 32 columns: scale = amax/127, value = round-to-even(x · (127/amax)),
+ *   quantized rows   blocks of 32 columns: scale = amax·(1/127), value = round-to-even(x · (127/amax)),
  *                    |value| <= 127. amax below 1e-30 gives scale 0 and values 0; a block with a NaN
  *                    or an infinity gets scale NaN, so that it shows.
  *   gemm_q8          integer sums exact per block of 32; blocks added in ascending order into one
  *                    chain per output: acc = fma((float)sum, weight_scale·row_scale, acc).
  *   gemm_f32, _f16   one chain per output, ascending k: acc = fma(a, w, acc), from 0.
  *   sums over a row  16 lanes (lane i takes elements i, i+16, …), tree i+8, i+4, i+2, i+1.
- *   exp, erf         sat_exp: relative error <= 1.2e-7 for x <= 0, 0 below −87;
- *                    erf inside GELU: absolute error <= 1.2e-7.
+ *   softmax          2^y to 1.2e-7 relative with y = scale·log2(e)·(x − max) in float; y below
+ *                    −126 counts as −126.
+ *   GELU             x·Φ(x), Φ to 1e-7 absolute.
  */
 #ifndef SATCHEL_GENERATE_KERNELS_H
 #define SATCHEL_GENERATE_KERNELS_H
@@ -37,6 +38,13 @@ typedef struct sat_rows {
     float *data;
     size_t stride; /* floats, at least the columns used */
 } sat_rows;
+
+/* The stride to give rows of so many columns: whole cache lines, and not a multiple of 4 KiB, which would
+ * put the same column of all rows into one set of the cache. */
+static inline size_t sat_rows_stride(size_t columns) {
+    size_t stride = (columns + 15) / 16 * 16;
+    return stride % 256 ? stride : stride + 16;
+}
 
 /* Rows quantized to int8 in blocks of 32 columns. Bytes are stored in the level's own form (see
  * q8_flip): only kernels of the same table can read them. Needs columns % 32 == 0. */
@@ -63,6 +71,12 @@ typedef struct sat_weights {
     sat_weight_type type;
 } sat_weights;
 
+/* LayerNorm's parameters, for rows of n. */
+typedef struct sat_norm {
+    const float *gamma, *beta; /* (n) */
+    float epsilon;
+} sat_norm;
+
 /* ------------------------------------------------------------------ the table of a level */
 
 typedef struct sat_kernels {
@@ -83,9 +97,11 @@ typedef struct sat_kernels {
     /* out (rows, 32) = activation(acc + bias); out may be acc. bias: 32 floats. */
     void (*finish)(float *out, size_t out_stride, const float *acc, size_t acc_stride,
                    const float *bias, int activation, size_t rows);
-    /* out (n) = normalise(x + residual) · gamma + beta; residual may be NULL, out may be x. */
-    void (*add_norm)(float *out, const float *x, const float *residual, const float *gamma,
-                     const float *beta, float epsilon, size_t n);
+    /* out (rows, n) = normalise(x + residual) · gamma + beta; residual may be NULL, out may be x or
+     * residual. */
+    void (*add_norm)(float *out, size_t out_stride, const float *x, size_t x_stride,
+                     const float *residual, size_t residual_stride, const sat_norm *norm, size_t n,
+                     size_t rows);
     /* x (n) → exp(scale · (x − max x)), returns the sum; scale > 0. Up to the next multiple of 32,
      * which must be addressable, x is set to 0. */
     float (*softmax)(float *x, float scale, size_t n);
@@ -127,18 +143,14 @@ void sat_quantize(const sat_kernels *kernels, const sat_q8_rows *q8, const sat_r
                   size_t row_end);
 
 /* out = activation(x · weightsᵀ + bias) for rows [row, row_end) and strips [strip, strip_end) of 32
- * output features. x: F32 and F16 weights read x, Q8 weights read q8 (the other may be NULL). No
- * allocation; under 48 KiB of stack. */
+ * output features. F32 and F16 weights read x; Q8 weights read q8, or, where that is NULL, x: slower, and
+ * without the rounding that quantized rows bring. No allocation; under 48 KiB of stack. */
 void sat_gemm(const sat_kernels *kernels, const sat_output *out, const sat_weights *weights,
               const sat_rows *x, const sat_q8_rows *q8, size_t row, size_t row_end, size_t strip,
               size_t strip_end);
 
 /* out = LayerNorm(x + residual) for rows [row, row_end), n columns. residual may be NULL, out may be
- * x; q8 NULL or also written (n % 32 == 0). gamma, beta: (n). */
-typedef struct sat_norm {
-    const float *gamma, *beta;
-    float epsilon;
-} sat_norm;
+ * x or residual; q8 NULL or also written (n % 32 == 0). */
 void sat_add_norm(const sat_kernels *kernels, const sat_rows *out, const sat_q8_rows *q8,
                   const sat_rows *x, const sat_rows *residual, const sat_norm *norm, size_t n,
                   size_t row, size_t row_end);

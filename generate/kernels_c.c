@@ -81,9 +81,9 @@ static void quantize_block(uint8_t *values, float *scale, const float *x) {
         return;
     }
     float inverse = 127.0f / amax;
-    *scale = amax / 127.0f;
+    *scale = amax * (1.0f / 127.0f);
     for (int i = 0; i < SAT_Q8_BLOCK; i++) /* |x·inverse| < 128: the sum rounds to an integer */
-        values[i] = (uint8_t)(bits_of(x[i] * inverse + SAT_EXP_MAGIC) & 0xffu);
+        values[i] = (uint8_t)(bits_of(x[i] * inverse + SAT_ROUND_MAGIC) & 0xffu);
 }
 
 static void quantize_c(uint8_t *values, size_t values_stride, float *scales, size_t scales_stride,
@@ -142,33 +142,32 @@ static void transpose_c(float *out, const float *in, size_t stride, size_t count
 
 /* ------------------------------------------------------------------ functions of one value */
 
-static inline float exp_c(float x) {
-    float t = fused(x, SAT_EXP_LOG2E, SAT_EXP_MAGIC);
-    float n = t - SAT_EXP_MAGIC;
-    float r = fused(n, -SAT_EXP_LN2_HIGH, x);
-    r = fused(n, -SAT_EXP_LN2_LOW, r);
-    float p = SAT_EXP_P6;
-    p = fused(p, r, SAT_EXP_P5);
-    p = fused(p, r, SAT_EXP_P4);
-    p = fused(p, r, SAT_EXP_P3);
-    p = fused(p, r, SAT_EXP_P2);
-    p = fused(p, r, 1.0f);
-    p = fused(p, r, 1.0f);
-    return x >= SAT_EXP_CUTOFF ? float_of(bits_of(p) + (bits_of(t) << 23)) : 0.0f;
+static inline float exp2_c(float y) {
+    y = y > SAT_EXP2_LEAST ? y : SAT_EXP2_LEAST;
+    float t = y + SAT_ROUND_MAGIC;
+    float f = y - (t - SAT_ROUND_MAGIC);
+    float p = SAT_EXP2_P6;
+    p = fused(p, f, SAT_EXP2_P5);
+    p = fused(p, f, SAT_EXP2_P4);
+    p = fused(p, f, SAT_EXP2_P3);
+    p = fused(p, f, SAT_EXP2_P2);
+    p = fused(p, f, SAT_EXP2_P1);
+    p = fused(p, f, 1.0f);
+    return float_of(bits_of(p) + (bits_of(t) << 23));
 }
 
 static inline float gelu_c(float x) {
-    float u = fabsf(x) * SAT_ERF_SQRT_HALF;
-    float r = SAT_ERF_R8;
-    r = fused(r, u, SAT_ERF_R7);
-    r = fused(r, u, SAT_ERF_R6);
-    r = fused(r, u, SAT_ERF_R5);
-    r = fused(r, u, SAT_ERF_R4);
-    r = fused(r, u, SAT_ERF_R3);
-    r = fused(r, u, SAT_ERF_R2);
-    r = fused(r, u, SAT_ERF_R1);
-    float e = exp_c(-(r * u)); /* erfc(u) */
-    return x * 0.5f * (x < 0 ? e : 2.0f - e);
+    float u = fabsf(x);
+    float q = SAT_GELU_Q8;
+    q = fused(q, u, SAT_GELU_Q7);
+    q = fused(q, u, SAT_GELU_Q6);
+    q = fused(q, u, SAT_GELU_Q5);
+    q = fused(q, u, SAT_GELU_Q4);
+    q = fused(q, u, SAT_GELU_Q3);
+    q = fused(q, u, SAT_GELU_Q2);
+    q = fused(q, u, SAT_GELU_Q1);
+    float below = exp2_c(fused(q, u, -1.0f)); /* Φ(−|x|) */
+    return x * (x < 0 ? below : 1.0f - below);
 }
 
 static void finish_c(float *out, size_t out_stride, const float *acc, size_t acc_stride,
@@ -191,30 +190,33 @@ static inline float sum_lanes(const float lane[16]) {
     return (s[0] + s[2]) + (s[1] + s[3]);
 }
 
-static void add_norm_c(float *out, const float *x, const float *residual, const float *gamma,
-                       const float *beta, float epsilon, size_t n) {
-    float lane[16] = {0};
-    for (size_t i = 0; i < n; i++) {
-        out[i] = residual ? x[i] + residual[i] : x[i];
-        lane[i % 16] += out[i];
+static void add_norm_c(float *out, size_t out_stride, const float *x, size_t x_stride,
+                       const float *residual, size_t residual_stride, const sat_norm *norm,
+                       size_t n, size_t rows) {
+    for (size_t r = 0; r < rows; r++, out += out_stride, x += x_stride) {
+        float lane[16] = {0};
+        for (size_t i = 0; i < n; i++) {
+            out[i] = residual ? x[i] + residual[r * residual_stride + i] : x[i];
+            lane[i % 16] += out[i];
+        }
+        float mean = sum_lanes(lane) / (float)n;
+        memset(lane, 0, sizeof lane);
+        for (size_t i = 0; i < n; i++) {
+            float d = out[i] - mean;
+            lane[i % 16] = fused(d, d, lane[i % 16]);
+        }
+        float inverse = 1.0f / sqrtf(sum_lanes(lane) / (float)n + norm->epsilon);
+        for (size_t i = 0; i < n; i++)
+            out[i] = fused((out[i] - mean) * inverse, norm->gamma[i], norm->beta[i]);
     }
-    float mean = sum_lanes(lane) / (float)n;
-    memset(lane, 0, sizeof lane);
-    for (size_t i = 0; i < n; i++) {
-        float d = out[i] - mean;
-        lane[i % 16] = fused(d, d, lane[i % 16]);
-    }
-    float inverse = 1.0f / sqrtf(sum_lanes(lane) / (float)n + epsilon);
-    for (size_t i = 0; i < n; i++)
-        out[i] = fused((out[i] - mean) * inverse, gamma[i], beta[i]);
 }
 
 static float softmax_c(float *x, float scale, size_t n) {
-    float largest = x[0], lane[16] = {0};
+    float largest = x[0], lane[16] = {0}, base2 = scale * SAT_LOG2E;
     for (size_t i = 1; i < n; i++)
         largest = x[i] > largest ? x[i] : largest;
     for (size_t i = 0; i < n; i++) {
-        x[i] = exp_c(scale * (x[i] - largest));
+        x[i] = exp2_c(base2 * (x[i] - largest));
         lane[i % 16] += x[i];
     }
     for (size_t i = n; i % SAT_STRIP; i++)

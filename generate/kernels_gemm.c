@@ -12,7 +12,7 @@
 
 enum {
     CHUNK_ROWS = 84,  /* a multiple of every level's tile rows but 8; 10.5 KiB of partial sums */
-    CHUNK_K = 192,    /* inputs at a time for float weights: 24 KiB of a strip */
+    CHUNK_K = 192,    /* inputs at a time for float weights: 24 KiB of a strip; a multiple of 32 */
     CHUNK_BLOCKS = 16 /* blocks at a time for Q8 weights: 20 KiB of a strip */
 };
 

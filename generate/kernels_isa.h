@@ -19,37 +19,35 @@ typedef struct sat_q8_strip_block {
 } sat_q8_strip_block;
 
 /*
- * e^x for x <= 0, to 1.2e-7 relative: x = n·ln2 + r, |r| <= ln2/2, 1 + r + r²·(P2 + … + P6·r⁴)
- * with minimax P (3.1e-9 before rounding), n added to the exponent. Adding SAT_EXP_MAGIC rounds to an integer and
- * leaves n in the low bits, so bits << 23 is n in the exponent's place. Below the cutoff the result is
- * 0: it would be subnormal soon, and slow.
+ * 2^y for y <= 0, to 1.2e-7 relative: y = n + f with |f| <= 1/2, 1 + f·(P1 + … + P6·f⁵) with minimax P
+ * (2e-9 before rounding), n added to the exponent. Adding SAT_ROUND_MAGIC rounds to an integer and leaves
+ * n in the low bits, so bits << 23 is n in the exponent's place. y below −126 counts as −126: the
+ * result would be subnormal. Softmax puts log2 e into its scale.
  */
-#define SAT_EXP_CUTOFF (-87.0f)
-#define SAT_EXP_LOG2E 1.44269504088896341f
-#define SAT_EXP_MAGIC 12582912.0f /* 1.5 · 2^23 */
-#define SAT_EXP_LN2_HIGH 0.693359375f
-#define SAT_EXP_LN2_LOW (-2.12194440e-4f)
-#define SAT_EXP_P2 0.4999999344778496f
-#define SAT_EXP_P3 0.16666520631686665f
-#define SAT_EXP_P4 0.04166838804766278f
-#define SAT_EXP_P5 0.008368716881814222f
-#define SAT_EXP_P6 0.0013814598530322764f
+#define SAT_EXP2_LEAST (-126.0f)
+#define SAT_ROUND_MAGIC 12582912.0f /* 1.5 · 2^23 */
+#define SAT_LOG2E 1.44269504088896341f
+#define SAT_EXP2_P1 0.6931471824645996f
+#define SAT_EXP2_P2 0.24022647738456726f
+#define SAT_EXP2_P3 0.055503323674201965f
+#define SAT_EXP2_P4 0.00961843691766262f
+#define SAT_EXP2_P5 0.001339887734502554f
+#define SAT_EXP2_P6 0.00015353360504377633f
 
 /*
- * erfc(u) = e^−r(u) for u >= 0, r a polynomial without constant term: minimax fit of −ln erfc(u) on
- * [0, 4.5] with weight erfc(u), so that the absolute error of e^−r is level (1.6e-8 before rounding).
- * r rises for all u >= 0, so no clamp is needed. GELU(x) = x/2 · (x < 0 ? erfc(u) : 2 − erfc(u)) with
- * u = |x|/√2: no cancellation for negative x.
+ * GELU(x) = x·Φ(x), and Φ(−u) = erfc(u/√2)/2 = 2^(−1 + u·(Q1 + … + Q8·u⁷)) for u >= 0: a minimax fit of
+ * the logarithm with weight Φ(−u), so that the absolute error of Φ is level (8e-9 before rounding, 1e-7
+ * after). The exponent falls for all u >= 0, so no clamp is needed, and negative x, which take Φ(−u)
+ * as it is, lose nothing to cancellation.
  */
-#define SAT_ERF_SQRT_HALF 0.707106781186547524f
-#define SAT_ERF_R1 1.1283802514865f
-#define SAT_ERF_R2 0.6365977336191696f
-#define SAT_ERF_R3 0.10291961262302268f
-#define SAT_ERF_R4 (-0.019583958928016024f)
-#define SAT_ERF_R5 0.000536931902770812f
-#define SAT_ERF_R6 0.0010324025120309948f
-#define SAT_ERF_R7 (-0.0003088024321463145f)
-#define SAT_ERF_R8 3.144019064454499e-05f
+#define SAT_GELU_Q1 (-1.1511051654815674f)
+#define SAT_GELU_Q2 (-0.4592081904411316f)
+#define SAT_GELU_Q3 (-0.052496179938316345f)
+#define SAT_GELU_Q4 0.00706342002376914f
+#define SAT_GELU_Q5 (-0.0001369363599224016f)
+#define SAT_GELU_Q6 (-0.00018618024478200823f)
+#define SAT_GELU_Q7 3.937769361073151e-05f
+#define SAT_GELU_Q8 (-2.8349129479465773e-06f)
 
 /* Row quantization: amax below this has no useful reciprocal. */
 #define SAT_Q8_TINY 1e-30f
