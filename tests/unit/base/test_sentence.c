@@ -125,8 +125,8 @@ static void lines_and_paragraphs(void **state) {
         "The quick brown fox jumps over the lazy dog near the old river bank while\n"
         "Mary and her friends from the village of Longtown-upon-Averylongriver look\n"
         "at it in wonder.| They leave.",
-        "Der schnelle braune Fuchs springt über den faulen Hund und dann kommen noch\n"
-        "Hühner aus dem Stall, weil sie hungrig sind und weil Fritz das Futter bringt.",
+        ("Der schnelle braune Fuchs springt über den faulen Hund und dann kommen noch\n"
+         "Hühner aus dem Stall, weil sie hungrig sind und weil Fritz das Futter bringt."),
         /* A heading, an address, verse: lines that had room for the next word. */
         "Introduction|\nThis is the first sentence of a long line that goes on and on.| Two.",
         "Anna Beispiel|\nHauptstraße 5|\nBerlin",
@@ -145,8 +145,8 @@ static void lists(void **state) {
         "Do this:|\n1) open|\n2) close",
         "(a) first|\n(b) second",
         "# Heading|\ntext below|\n## Another|\nmore text",
-        "Das Fest der Stadt war in diesem Jahr nach langem Streit im Rat erst am\n"
-        "15. Januar und dauerte so lange, wie es in alten Zeiten Brauch war.",
+        ("Das Fest der Stadt war in diesem Jahr nach langem Streit im Rat erst am\n"
+         "15. Januar und dauerte so lange, wie es in alten Zeiten Brauch war."),
         "one two\n-3 degrees",
     };
     EACH(cases);
