@@ -96,7 +96,7 @@ static void pieces_equal_the_whole(void **state) {
     sat_buffer_init(&text, &memory);
     sat_buffer_init(&out, &memory);
     uint64_t seed = 2024;
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < 1000; round++) {
         sat_buffer_clear(&text);
         size_t count = test_random(&seed) % 1500, kinds = 1 + test_random(&seed) % 4, kind[4];
         for (size_t i = 0; i < kinds; i++)
@@ -174,7 +174,7 @@ static void text_may_be_cut_where_it_begins_anew(void **state) {
 /* ------------------------------------------------------------------ hostile input */
 
 static void hostile(void) {
-    enum { SIZE = 1 << 20 };
+    enum { SIZE = 1 << 18 };
     sat_memory memory;
     sat_memory_init(&memory, NULL, 0);
     sat_buffer out;
