@@ -89,9 +89,15 @@ ensure_faiss() {
 
 # Configures BUILD with the meson arguments, if it is not configured so already, and compiles it.
 configure_and_build() { # BUILD ARGUMENTS...
-    local build=$1 wanted
+    local build=$1 wanted argument
     shift
-    wanted=$(printf '%s\n' "$@" "CC=${CC:-}" "CXX=${CXX:-}")
+    # Files that the arguments name count by what is in them.
+    wanted=$(
+        printf '%s\n' "$@" "CC=${CC:-}" "CXX=${CXX:-}"
+        for argument in "$@"; do
+            case $argument in --cross-file=* | --native-file=*) cat "${argument#*=}" ;; esac
+        done
+    )
     if [ -f "$build/build.ninja" ] && [ "$(cat "$build/.arguments" 2>/dev/null)" = "$wanted" ]; then
         :
     else
