@@ -175,8 +175,9 @@ static void add_term(scoring *s, size_t term) {
     const sat_query_terms *query = s->bm25->query;
     size_t near = query->count + (size_t)query->items[term].prefix;
     bool has_near = query->items[term].prefix >= 0;
-    s->exact = idf(s->rows->count, rows_with(s, term));
-    s->near = has_near ? PREFIX * idf(s->rows->count, rows_with(s, near)) : 0;
+    double weight = query->items[term].weight;
+    s->exact = weight * idf(s->rows->count, rows_with(s, term));
+    s->near = has_near ? weight * PREFIX * idf(s->rows->count, rows_with(s, near)) : 0;
     if (has_near) {
         each_row(s, near, add_context);
         each_row(s, near, keep_near);
@@ -214,7 +215,7 @@ satchel_status sat_bm25_finish(sat_bm25 *bm25, const sat_bm25_rows *rows, float 
         for (size_t term = 0; term < bm25->query->count; term++) {
             add_term(&s, term);
             if (idf_out)
-                idf_out[term] = (float)s.exact;
+                idf_out[term] = (float)idf(rows->count, rows_with(&s, term));
         }
         for (size_t row = 0; row < rows->count; row++)
             scores[row] = (float)s.total[row];

@@ -174,11 +174,26 @@ static int add_prefix(sat_query_terms *query, const char *term, size_t length, i
     return 0;
 }
 
+typedef struct query_maker {
+    sat_query_terms *query;
+    const char *text;
+    size_t length;
+    sat_buffer scratch;
+} query_maker;
+
 static int add_query_term(void *user, const char *term, size_t length, size_t start, size_t end) {
-    sat_query_terms *query = user;
+    query_maker *maker = user;
+    sat_query_terms *query = maker->query;
+    float weight = sat_asks(maker->text, maker->length, start, end, &maker->scratch)
+                       ? SAT_ASKING_WEIGHT
+                       : 1;
+    if (maker->scratch.failed)
+        return SATCHEL_OUT_OF_MEMORY;
     uint16_t *slot = find_slot(query, query->term_slots, false, term, length);
     if (*slot) {
-        query->items[*slot - 1].count++;
+        struct sat_query_term *known = &query->items[*slot - 1];
+        known->count++;
+        known->weight = known->weight > weight ? known->weight : weight;
         return 0;
     }
     if (query->count == QUERY_TERMS_MAX)
@@ -189,6 +204,7 @@ static int add_query_term(void *user, const char *term, size_t length, size_t st
         return SATCHEL_OUT_OF_MEMORY;
     item->length = length;
     item->count = 1;
+    item->weight = weight;
     *slot = (uint16_t)++query->count;
     return 0;
 }
@@ -206,7 +222,10 @@ satchel_status sat_query_terms_make(sat_query_terms *out, sat_terms *terms, cons
     if (out->items && out->prefixes && out->term_slots) {
         memset(out->term_slots, 0, slots);
         out->prefix_slots = out->term_slots + SLOTS;
-        result = sat_terms_each(terms, query, length, add_query_term, out);
+        query_maker maker = {.query = out, .text = query, .length = length};
+        sat_buffer_init(&maker.scratch, memory);
+        result = sat_terms_each(terms, query, length, add_query_term, &maker);
+        sat_buffer_free(&maker.scratch);
     }
     if (result == 0)
         return SATCHEL_OK;

@@ -38,6 +38,13 @@ size_t sat_term_prefix(const char *term, size_t length);
  * already made. The table has the columns title, heading, body, in this order, and detail=full. */
 satchel_status sat_fts_register(sqlite3 *database, sat_memory *memory, satchel_error *error);
 
+/* What a term weighs in a query if its word only asks ("who", "wann", 什么): it stands for what the text
+ * that answers does not repeat. */
+#define SAT_ASKING_WEIGHT 0.2f
+/* True if the word, or the characters of a script without spaces, at text[start..end) only ask.
+ * scratch->failed afterwards: out of memory. asking.c */
+bool sat_asks(const char *text, size_t length, size_t start, size_t end, sat_buffer *scratch);
+
 /* The distinct terms of a query, and their distinct prefix classes. A very long query is its first 256
  * terms. */
 typedef struct sat_query_terms {
@@ -46,6 +53,7 @@ typedef struct sat_query_terms {
         const char *text;
         size_t length;
         uint32_t count; /* times in the query */
+        float weight;   /* 1, or SAT_ASKING_WEIGHT where it only asks */
         int prefix;     /* index of its class in prefixes, -1: none */
     } * items;
     size_t count;
@@ -75,7 +83,7 @@ bool sat_query_terms_match(const sat_query_terms *query, sat_buffer *out);
  *   tf'  = tf + 0.5 (tf before + tf after), the neighbours being of the same document: a passage cut in
  *          two is found by terms spread over both halves; the row's length likewise
  *   part = idf · tf' · (k1 + 1) / (tf' + k1 (1 - b + b · length' / mean length'))
- *   score = Σ over distinct terms of max(part of the term, 0.7 · part of its prefix class)
+ *   score = Σ over distinct terms of weight · max(part of the term, 0.7 · part of its prefix class)
  *
  * A term in the title or in the heading counts less than one in the body (see bm25.c), in tf and in
  * length.
