@@ -19,9 +19,8 @@ static satchel_status read_prefix(sat_encoder *encoder, int32_t role, const char
         length = strlen(option);
     }
     encoder->prefix[role] = sat_strndup(&encoder->context->memory, text, length);
-    if (!encoder->prefix[role]) {
+    if (!encoder->prefix[role])
         return sat_memory_fail(&encoder->context->memory, length + 1, error);
-    }
     encoder->prefix_length[role] = length;
     satchel_error inner = {0};
     satchel_status status = sat_wordpiece_encode(encoder->wordpiece, encoder->prefix[role], length,
@@ -54,13 +53,11 @@ static void count_parameters(sat_encoder *encoder) {
     for (size_t i = 0; i < sat_gguf_tensor_count(encoder->gguf); i++) {
         const sat_tensor *tensor = sat_gguf_tensor_at(encoder->gguf, i);
         uint64_t elements = 1;
-        for (uint32_t d = 0; d < tensor->rank; d++) {
+        for (uint32_t d = 0; d < tensor->rank; d++)
             elements *= tensor->shape[d]; /* the reader checked that this fits */
-        }
         if (!__builtin_add_overflow(encoder->parameters, (int64_t)elements, &encoder->parameters) &&
-            tensor->type <= SAT_GGML_Q8_0) {
+            tensor->type <= SAT_GGML_Q8_0)
             by_type[tensor->type] += elements;
-        }
     }
     for (uint32_t type = 0; type <= SAT_GGML_Q8_0; type++) {
         if (by_type[type] > most) {
@@ -90,9 +87,8 @@ static void make_fingerprint(sat_encoder *encoder) {
     add_text(&hash, "bert", 4);
     sat_sha256_add(&hash, settings, sizeof settings);
     sat_sha256_add(&hash, &plan->epsilon, sizeof plan->epsilon);
-    for (int role = 0; role < 2; role++) {
+    for (int role = 0; role < 2; role++)
         add_text(&hash, encoder->prefix[role], encoder->prefix_length[role]);
-    }
     sat_wordpiece_fingerprint(encoder->wordpiece, &hash);
     for (size_t i = 0; i < sat_gguf_tensor_count(encoder->gguf); i++) {
         const sat_tensor *tensor = sat_gguf_tensor_at(encoder->gguf, i);
@@ -121,9 +117,8 @@ static satchel_status fill(sat_encoder *encoder, const char *file,
         status = sat_gguf_open(&encoder->gguf, context, encoder->mapping.data,
                                encoder->mapping.size, file, error);
     }
-    if (status) {
+    if (status)
         return status;
-    }
     sat_gguf_string(encoder->gguf, "general.architecture", &architecture, NULL);
     if (strcmp(architecture, "bert") != 0) {
         return sat_fail(error, SATCHEL_UNSUPPORTED,
@@ -135,9 +130,8 @@ static satchel_status fill(sat_encoder *encoder, const char *file,
     sat_gguf_string(encoder->gguf, "general.name", &encoder->name, NULL);
     satchel_error inner = {0};
     status = sat_wordpiece_open(&encoder->wordpiece, context, encoder->gguf, &inner);
-    if (status) {
+    if (status)
         return sat_fail(error, status, "%s: %s", file, inner.message);
-    }
     encoder->plan.pooling = options->pooling;
     encoder->plan.max_tokens = (size_t)options->max_tokens;
     status = sat_encoder_load(encoder, file, error);
@@ -149,9 +143,8 @@ static satchel_status fill(sat_encoder *encoder, const char *file,
         status = read_prefix(encoder, SATCHEL_ROLE_DOCUMENT, options->document_prefix,
                              "satchel.prefix.document", error);
     }
-    if (status) {
+    if (status)
         return status;
-    }
     for (int role = 0; role < 2; role++) {
         if (encoder->prefix_tokens[role] + SAT_ENCODER_MIN_TOKENS > encoder->plan.max_tokens) {
             return sat_fail(error, SATCHEL_INVALID_ARGUMENT,
@@ -179,9 +172,8 @@ satchel_status sat_encoder_open(sat_encoder **out, satchel_context *context, sat
     memset(mapping, 0, sizeof *mapping);
     encoder->kernels = sat_kernels_for(context->cpu_level);
     satchel_status status = fill(encoder, name, options ? options : &none, error);
-    if (status) {
+    if (status)
         sat_encoder_close(&encoder);
-    }
     *out = encoder;
     return status;
 }
@@ -189,9 +181,8 @@ satchel_status sat_encoder_open(sat_encoder **out, satchel_context *context, sat
 void sat_encoder_close(sat_encoder **slot) {
     sat_encoder *encoder = *slot;
     *slot = NULL;
-    if (!encoder) {
+    if (!encoder)
         return;
-    }
     satchel_context *context = encoder->context;
     sat_encoder_unload(encoder);
     sat_wordpiece_close(&encoder->wordpiece);
@@ -229,16 +220,13 @@ satchel_status sat_encoder_tokenize(const sat_encoder *encoder, const char *text
     satchel_status status =
         sat_wordpiece_encode(encoder->wordpiece, text, length, room ? tokens + 1 : NULL,
                              room ? capacity - 1 : 0, count, error);
-    if (status) {
+    if (status)
         return status;
-    }
     *count += 2;
-    if (room) {
+    if (room)
         tokens[0] = special.cls;
-    }
-    if (*count <= capacity) {
+    if (*count <= capacity)
         tokens[*count - 1] = special.sep;
-    }
     return SATCHEL_OK;
 }
 
@@ -269,13 +257,11 @@ satchel_status sat_encoder_coverage(const sat_encoder *encoder, const char *text
     *share = 0;
     satchel_status status =
         sat_wordpiece_encode(encoder->wordpiece, text, length, NULL, 0, &count, error);
-    if (status || count == 0) {
+    if (status || count == 0)
         return status;
-    }
     int32_t *ids = sat_alloc_array(memory, count, sizeof *ids);
-    if (!ids) {
+    if (!ids)
         return sat_memory_fail(memory, count * sizeof *ids, error);
-    }
     status = sat_wordpiece_encode(encoder->wordpiece, text, length, ids, count, &count, error);
     for (size_t i = 0; !status && i < count; i++) {
         if (ids[i] == unknown) {
@@ -290,8 +276,7 @@ satchel_status sat_encoder_coverage(const sat_encoder *encoder, const char *text
         known_words += known;
     }
     sat_free(memory, ids);
-    if (words > 0) {
+    if (words > 0)
         *share = (float)known_words / (float)words;
-    }
     return status;
 }

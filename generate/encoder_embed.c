@@ -69,13 +69,11 @@ static satchel_status open_job(job *j, size_t tokens, size_t n, satchel_error *e
     slice *s = &j->slice;
     size_t longest = j->encoder->plan.max_tokens;
     s->id_capacity = tokens + longest;
-    if (n < s->id_capacity / longest) {
+    if (n < s->id_capacity / longest)
         s->id_capacity = n * longest;
-    }
     s->entry_capacity = s->id_capacity / 2; /* a text has two tokens at least */
-    if (n < s->entry_capacity) {
+    if (n < s->entry_capacity)
         s->entry_capacity = n;
-    }
     s->batch_capacity = s->entry_capacity;
     s->ids = sat_alloc_array(memory, s->id_capacity, sizeof *s->ids);
     s->entries = sat_alloc_array(memory, s->entry_capacity, sizeof *s->entries);
@@ -87,28 +85,24 @@ static satchel_status open_job(job *j, size_t tokens, size_t n, satchel_error *e
     s->batches = sat_alloc_array(memory, s->batch_capacity, sizeof *s->batches);
     s->batch_rows = sat_alloc_array(memory, s->batch_capacity, sizeof *s->batch_rows);
     if (!s->ids || !s->entries || !s->order || !s->by_length || !s->sorted || !s->starts ||
-        !s->rows || !s->batches || !s->batch_rows) {
+        !s->rows || !s->batches || !s->batch_rows)
         return sat_memory_fail(memory, 2 * s->id_capacity * sizeof *s->ids, error);
-    }
     return SATCHEL_OK;
 }
 
 static satchel_status need_scratch(job *j, size_t threads, size_t size, satchel_error *error) {
     sat_memory *memory = &j->encoder->context->memory;
     size_t total;
-    if (size == 0 || !sat_mul_size(size, threads, &total)) {
+    if (size == 0 || !sat_mul_size(size, threads, &total))
         return sat_fail(error, SATCHEL_LIMIT, "a batch does not fit the address space");
-    }
     j->scratch_size = size;
-    if (total <= j->scratch_held) {
+    if (total <= j->scratch_held)
         return SATCHEL_OK;
-    }
     sat_free_aligned(memory, j->scratch);
     j->scratch_held = 0;
     j->scratch = sat_alloc_aligned(memory, total);
-    if (!j->scratch) {
+    if (!j->scratch)
         return sat_memory_fail(memory, total, error);
-    }
     j->scratch_held = total;
     return SATCHEL_OK;
 }
@@ -129,13 +123,11 @@ static satchel_status read_text(job *j, int32_t role, const satchel_text *text, 
     if (!status) {
         satchel_error inner = {0};
         status = sat_wordpiece_add(&feed, text->data, text->length, &inner);
-        if (status) {
+        if (status)
             return sat_fail(error, status, "text %zu: %s", index, inner.message);
-        }
     }
-    if (status) {
+    if (status)
         return status;
-    }
     sat_wordpiece_end(&feed);
     size_t length = feed.count < feed.limit ? feed.count : feed.limit;
     ids[0] = special.cls;
@@ -149,27 +141,22 @@ static satchel_status read_text(job *j, int32_t role, const satchel_text *text, 
  * bounded. */
 static void sort_entries(slice *s, size_t longest) {
     memset(s->by_length, 0, (longest + 2) * sizeof *s->by_length);
-    for (size_t i = 0; i < s->entry_count; i++) {
+    for (size_t i = 0; i < s->entry_count; i++)
         s->by_length[longest - s->entries[i].length + 1]++;
-    }
-    for (size_t i = 0; i <= longest; i++) {
+    for (size_t i = 0; i <= longest; i++)
         s->by_length[i + 1] += s->by_length[i];
-    }
-    for (size_t i = 0; i < s->entry_count; i++) {
+    for (size_t i = 0; i < s->entry_count; i++)
         s->order[s->by_length[longest - s->entries[i].length]++] = s->entries[i];
-    }
 }
 
 /* How many batches: as many as rows want, a multiple of the threads, never more than texts. */
 static size_t choose_batches(const slice *s, size_t threads) {
     size_t count = (s->id_count + BATCH_ROWS - 1) / BATCH_ROWS;
     size_t worthwhile = s->id_count / SMALLEST_BATCH;
-    if (count < threads) {
+    if (count < threads)
         count = worthwhile < threads ? worthwhile : threads;
-    }
-    if (count > threads) {
+    if (count > threads)
         count = (count + threads - 1) / threads * threads;
-    }
     count = count < s->entry_count ? count : s->entry_count;
     return count > 0 ? count : 1;
 }
@@ -198,9 +185,8 @@ static size_t cut_batches(job *j, float *out, size_t threads) {
         s->starts[starts++] = (uint32_t)(done - base);
         batch->texts = text - first;
         size_t need = sat_forward_scratch(plan, done - base, s->order[first].length, batch->exact);
-        if (need == 0) {
+        if (need == 0)
             return 0;
-        }
         scratch = need > scratch ? need : scratch;
     }
     return scratch;
@@ -209,13 +195,11 @@ static size_t cut_batches(job *j, float *out, size_t threads) {
 static void run_batches(void *user, int thread, size_t begin, size_t end) {
     job *j = user;
     const sat_encoder *encoder = j->encoder;
-    for (size_t i = begin; i < end && !sat_cancelled(j->cancel); i++) {
+    for (size_t i = begin; i < end && !sat_cancelled(j->cancel); i++)
         if (!sat_forward(encoder->kernels, encoder->context->vector, &encoder->plan,
                          &j->slice.batches[i], j->scratch + (size_t)thread * j->scratch_size,
-                         j->slice.batch_rows[i])) {
+                         j->slice.batch_rows[i]))
             atomic_store_explicit(&j->not_finite, true, memory_order_relaxed);
-        }
-    }
 }
 
 /* Runs what has been read, and empties the slice. */
@@ -227,9 +211,8 @@ static satchel_status run_slice(job *j, int32_t role, float *out, satchel_error 
     size_t scratch = cut_batches(j, out, threads);
     threads = threads < s->batch_count ? threads : s->batch_count;
     satchel_status status = need_scratch(j, threads, scratch, error);
-    if (status) {
+    if (status)
         return status;
-    }
     sat_pool_run(pool, role == SATCHEL_ROLE_QUERY ? SAT_PRIORITY_SEARCH : SAT_PRIORITY_INDEX,
                  (int)threads, s->batch_count, 1, run_batches, j);
     s->entry_count = s->id_count = 0;
@@ -249,18 +232,14 @@ static satchel_status check_call(const sat_encoder *encoder, int32_t role,
                         "role is %d; SATCHEL_ROLE_DOCUMENT (0) and SATCHEL_ROLE_QUERY (1) exist",
                         (int)role);
     }
-    if (n > 0 && (!texts || !out)) {
+    if (n > 0 && (!texts || !out))
         return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "texts or out is NULL");
-    }
     size_t bytes;
-    if (!sat_mul_size(n, encoder->plan.dimension * sizeof(float), &bytes)) {
+    if (!sat_mul_size(n, encoder->plan.dimension * sizeof(float), &bytes))
         return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "%zu texts are impossible", n);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (!texts[i].data && texts[i].length > 0) {
+    for (size_t i = 0; i < n; i++)
+        if (!texts[i].data && texts[i].length > 0)
             return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "text %zu is NULL", i);
-        }
-    }
     return SATCHEL_OK;
 }
 
@@ -268,21 +247,18 @@ satchel_status sat_encoder_embed(sat_encoder *encoder, int32_t role, const satch
                                  size_t n, float *out, const satchel_cancel *cancel,
                                  satchel_error *error) {
     satchel_status status = check_call(encoder, role, texts, n, out, error);
-    if (!status) {
+    if (!status)
         status = sat_cancel_check(cancel, error);
-    }
-    if (status || n == 0) {
+    if (status || n == 0)
         return status;
-    }
     size_t tokens = (size_t)sat_pool_threads(encoder->context->pool) * BATCHES * BATCH_ROWS;
     job j = {.encoder = encoder, .cancel = cancel};
     status = open_job(&j, tokens, n, error);
     for (size_t i = 0; i < n && !status; i++) {
         status = read_text(&j, role, &texts[i], i, error);
         bool full = j.slice.id_count >= tokens;
-        if (!status && (full || i + 1 == n)) {
+        if (!status && (full || i + 1 == n))
             status = run_slice(&j, role, out, error);
-        }
     }
     close_job(&j);
     return status;

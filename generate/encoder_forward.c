@@ -54,19 +54,15 @@ static void lay_out(cutter *c, const sat_plan *plan, size_t rows, size_t longest
     w->x = (sat_rows){cut(c, rows, d * sizeof(float)), d};
     w->qkv = (sat_rows){cut(c, rows, 3 * d * sizeof(float)), 3 * d};
     w->y = (sat_rows){w->qkv.data, d};
-    if (exact || plan->attended_rows || plan->hidden_rows) {
+    if (exact || plan->attended_rows || plan->hidden_rows)
         w->wide = (sat_rows){cut(c, rows, wide * sizeof(float)), wide};
-    }
-    if (!exact && (plan->input_q8 || plan->attended_q8)) {
+    if (!exact && (plan->input_q8 || plan->attended_q8))
         w->narrow_q8 = cut_q8(c, rows, d);
-    }
-    if (!exact && plan->hidden_q8) {
+    if (!exact && plan->hidden_q8)
         w->wide_q8 = cut_q8(c, rows, plan->ffn);
-    }
     size_t attention = sat_attention_scratch(longest, plan->head_dimension);
-    if (attention == 0) {
+    if (attention == 0)
         c->overflow = true;
-    }
     w->attention = cut(c, attention, 1);
 }
 
@@ -112,9 +108,8 @@ static void embed(const pass *p, const sat_vector_kernels *vector) {
             float *x = p->w.x.data + row * d;
             const float *place = plan->places + (row - first) * d;
             sat_table_row(vector, &plan->tokens, (size_t)p->batch->ids[row], x);
-            for (size_t i = 0; i < d; i++) {
+            for (size_t i = 0; i < d; i++)
                 x[i] += place[i];
-            }
         }
     }
     sat_add_norm(p->kernels, &p->w.x, input_q8(p), &p->w.x, NULL, &plan->embedding_norm, d, 0,
@@ -152,9 +147,8 @@ static void attend(const pass *p, const sat_layer *layer) {
             sat_attend(p->kernels, &attention, p->w.attention);
         }
     }
-    if (quantized && !in_place) {
+    if (quantized && !in_place)
         sat_quantize(p->kernels, &p->w.narrow_q8, &p->w.wide, 0, p->rows);
-    }
 }
 
 static void run_layer(const pass *p, const sat_layer *layer) {
@@ -171,11 +165,10 @@ static void run_layer(const pass *p, const sat_layer *layer) {
                  p->rows);
 
     sat_output hidden = {.activation = SAT_ACTIVATION_GELU};
-    if (reads_q8(p, &layer->down)) {
+    if (reads_q8(p, &layer->down))
         hidden.q8 = w->wide_q8;
-    } else {
+    else
         hidden.rows = w->wide;
-    }
     multiply(p, &layer->up, &w->x, &w->narrow_q8, &hidden);
     multiply(p, &layer->down, &w->wide, &w->wide_q8, &block);
     sat_add_norm(p->kernels, &w->x, input_q8(p), &w->x, &w->y, &layer->output_norm, d, 0, p->rows);
@@ -191,9 +184,8 @@ static bool pool(const pass *p, const sat_vector_kernels *vector, size_t text, f
     if (p->plan->pooling == SATCHEL_POOLING_MEAN) {
         for (size_t row = first + 1; row < end; row++) {
             x += d;
-            for (size_t i = 0; i < d; i++) {
+            for (size_t i = 0; i < d; i++)
                 out[i] += x[i];
-            }
         }
     }
     return sat_vector_normalize(vector, out, d);
@@ -211,12 +203,10 @@ bool sat_forward(const sat_kernels *kernels, const sat_vector_kernels *vector, c
     cutter c = {scratch, 0, false};
     lay_out(&c, plan, p.rows, longest, batch->exact, &p.w);
     embed(&p, vector);
-    for (size_t i = 0; i < plan->layer_count; i++) {
+    for (size_t i = 0; i < plan->layer_count; i++)
         run_layer(&p, &plan->layers[i]);
-    }
     bool finite = true;
-    for (size_t t = 0; t < batch->texts; t++) {
+    for (size_t t = 0; t < batch->texts; t++)
         finite &= pool(&p, vector, t, out[t]);
-    }
     return finite;
 }

@@ -46,9 +46,8 @@ static full_name name_of(const stem *of, const char *suffix) {
 /* The next `size` bytes, 64-byte aligned; NULL while measuring. False on overflow. */
 static bool reserve(loader *load, size_t size, void **out) {
     size_t rounded;
-    if (!sat_add_size(size, 63, &rounded)) {
+    if (!sat_add_size(size, 63, &rounded))
         return false;
-    }
     rounded &= ~(size_t)63;
     *out = load->memory ? load->memory + load->used : NULL;
     return sat_add_size(load->used, rounded, &load->used);
@@ -119,9 +118,8 @@ void sat_table_row(const sat_vector_kernels *vector, const sat_table *table, siz
         float scale;
         memcpy(&half, at, sizeof half);
         vector->from_f16(&scale, &half, 1);
-        for (int j = 0; j < SAT_Q8_BLOCK; j++) {
+        for (int j = 0; j < SAT_Q8_BLOCK; j++)
             out[i + (size_t)j] = scale * (float)(int8_t)at[2 + j];
-        }
     }
 }
 
@@ -129,15 +127,13 @@ void sat_table_row(const sat_vector_kernels *vector, const sat_table *table, siz
 static satchel_status load_vector(loader *load, const char *name, size_t n, bool optional,
                                   const float **out) {
     void *memory;
-    if (!reserve(load, n * sizeof(float), &memory)) {
+    if (!reserve(load, n * sizeof(float), &memory))
         return too_large(load);
-    }
     const sat_tensor *tensor = NULL;
     if (!optional || sat_gguf_tensor(load->encoder->gguf, name)) {
         satchel_status status = find_tensor(load, name, n, 1, &tensor);
-        if (status) {
+        if (status)
             return status;
-        }
     }
     *out = memory;
     if (memory && tensor) {
@@ -168,17 +164,15 @@ static satchel_status load_weights(loader *load, const stem *stems, size_t count
     satchel_status status;
     for (size_t i = 0; i < count; i++) {
         status = find_tensor(load, name_of(&stems[i], "weight").text, k, n, &tensors[i]);
-        if (status) {
+        if (status)
             return status;
-        }
     }
     sat_weight_type type = weight_type(tensors[0]);
     size_t size = sat_weights_size(type, n * count, k);
     void *packed, *bias;
     if (size == 0 || !reserve(load, size, &packed) ||
-        !reserve(load, n * count * sizeof(float), &bias)) {
+        !reserve(load, n * count * sizeof(float), &bias))
         return too_large(load);
-    }
     *out = (sat_weights){packed, bias, n * count, k, type};
     if (packed) {
         sat_weights_clear(packed, type, n * count, k);
@@ -189,9 +183,8 @@ static satchel_status load_weights(loader *load, const stem *stems, size_t count
         full_name bias_name = name_of(&stems[i], "bias");
         if (sat_gguf_tensor(load->encoder->gguf, bias_name.text)) {
             status = find_tensor(load, bias_name.text, n, 1, &tensor);
-            if (status) {
+            if (status)
                 return status;
-            }
         }
         if (packed) {
             sat_weights_pack(packed, type, n * count, k, tensors[i]->data, i * n, n);
@@ -208,9 +201,8 @@ static satchel_status load_norm(loader *load, const stem *of, sat_norm *norm) {
     const sat_plan *plan = &load->encoder->plan;
     satchel_status status =
         load_vector(load, name_of(of, "weight").text, plan->dimension, false, &norm->gamma);
-    if (!status) {
+    if (!status)
         status = load_vector(load, name_of(of, "bias").text, plan->dimension, true, &norm->beta);
-    }
     norm->epsilon = plan->epsilon;
     return status;
 }
@@ -226,9 +218,8 @@ static satchel_status load_qkv(loader *load, int layer, sat_qkv *qkv) {
         const sat_tensor *tensor;
         satchel_status status =
             find_tensor(load, name_of(&stems[i], "weight").text, dimension, dimension, &tensor);
-        if (status) {
+        if (status)
             return status;
-        }
         types[i] = tensor->type;
         qkv->column[i] = (size_t)i * dimension;
     }
@@ -240,9 +231,8 @@ static satchel_status load_qkv(loader *load, int layer, sat_qkv *qkv) {
     for (int i = 0; i < 3; i++) {
         satchel_status status =
             load_weights(load, &stems[i], 1, dimension, dimension, &qkv->part[i]);
-        if (status) {
+        if (status)
             return status;
-        }
     }
     return SATCHEL_OK;
 }
@@ -253,21 +243,16 @@ static satchel_status load_layer(loader *load, int index, sat_layer *layer) {
          down = layer_stem(index, "ffn_down"), norm = layer_stem(index, "attn_output_norm"),
          last = layer_stem(index, "layer_output_norm");
     satchel_status status = load_qkv(load, index, &layer->qkv);
-    if (!status) {
+    if (!status)
         status = load_weights(load, &output, 1, dimension, dimension, &layer->output);
-    }
-    if (!status) {
+    if (!status)
         status = load_weights(load, &up, 1, ffn, dimension, &layer->up);
-    }
-    if (!status) {
+    if (!status)
         status = load_weights(load, &down, 1, dimension, ffn, &layer->down);
-    }
-    if (!status) {
+    if (!status)
         status = load_norm(load, &norm, &layer->attention_norm);
-    }
-    if (!status) {
+    if (!status)
         status = load_norm(load, &last, &layer->output_norm);
-    }
     return status;
 }
 
@@ -280,20 +265,16 @@ static satchel_status load_places(loader *load) {
     void *places, *type;
     satchel_status status =
         find_tensor(load, "position_embd.weight", plan->dimension, 0, &positions);
-    if (!status && sat_gguf_tensor(load->encoder->gguf, "token_types.weight")) {
+    if (!status && sat_gguf_tensor(load->encoder->gguf, "token_types.weight"))
         status = find_tensor(load, "token_types.weight", plan->dimension, 0, &types);
-    }
-    if (status) {
+    if (status)
         return status;
-    }
     if (!sat_mul_size(plan->max_tokens, plan->dimension * sizeof(float), &size) ||
-        !reserve(load, size, &places) || !reserve(load, plan->dimension * sizeof(float), &type)) {
+        !reserve(load, size, &places) || !reserve(load, plan->dimension * sizeof(float), &type))
         return too_large(load);
-    }
     plan->places = places;
-    if (!places) {
+    if (!places)
         return SATCHEL_OK;
-    }
     sat_table table = table_of(positions);
     float *row = places, *first = type;
     memset(first, 0, plan->dimension * sizeof(float));
@@ -303,9 +284,8 @@ static satchel_status load_places(loader *load) {
     }
     for (size_t p = 0; p < plan->max_tokens; p++, row += plan->dimension) {
         sat_table_row(vector, &table, p, row);
-        for (size_t i = 0; i < plan->dimension; i++) {
+        for (size_t i = 0; i < plan->dimension; i++)
             row[i] += first[i];
-        }
     }
     return SATCHEL_OK;
 }
@@ -317,9 +297,8 @@ static satchel_status load_all(loader *load) {
         const stem norm = {"token_embd_norm"};
         status = load_norm(load, &norm, &plan->embedding_norm);
     }
-    for (size_t i = 0; !status && i < plan->layer_count; i++) {
+    for (size_t i = 0; !status && i < plan->layer_count; i++)
         status = load_layer(load, (int)i, &plan->layers[i]);
-    }
     return status;
 }
 
@@ -346,15 +325,12 @@ static satchel_status read_sizes(const loader *load, sat_plan *plan) {
         status = need_integer(load, "bert.attention.head_count", SAT_ENCODER_MAX_DIMENSION,
                               &plan->heads);
     }
-    if (!status) {
+    if (!status)
         status = need_integer(load, "bert.feed_forward_length", SAT_ENCODER_MAX_FFN, &plan->ffn);
-    }
-    if (!status) {
+    if (!status)
         status = need_integer(load, "bert.block_count", SAT_ENCODER_MAX_LAYERS, &plan->layer_count);
-    }
-    if (status) {
+    if (status)
         return status;
-    }
     if (plan->dimension % plan->heads != 0) {
         return sat_fail(load->error, SATCHEL_DAMAGED,
                         "%s: %zu heads do not divide an embedding of %zu", load->file, plan->heads,
@@ -375,9 +351,8 @@ static satchel_status read_sizes(const loader *load, sat_plan *plan) {
 static satchel_status read_pooling(const loader *load, sat_plan *plan) {
     enum { NONE = 0, MEAN = 1, CLS = 2 };
     int64_t pooling = MEAN;
-    if (plan->pooling != SATCHEL_POOLING_DEFAULT) {
+    if (plan->pooling != SATCHEL_POOLING_DEFAULT)
         return SATCHEL_OK;
-    }
     sat_gguf_integer(load->encoder->gguf, "bert.pooling_type", &pooling);
     if (pooling == CLS) {
         plan->pooling = SATCHEL_POOLING_CLS;
@@ -397,17 +372,14 @@ static satchel_status read_limits(const loader *load, sat_plan *plan) {
     const sat_gguf *gguf = load->encoder->gguf;
     const sat_tensor *tensor;
     satchel_status status = find_tensor(load, "position_embd.weight", plan->dimension, 0, &tensor);
-    if (status) {
+    if (status)
         return status;
-    }
     int64_t positions = SAT_ENCODER_MAX_POSITIONS, asked = (int64_t)plan->max_tokens, limit;
     sat_gguf_integer(gguf, "bert.context_length", &positions);
-    if (positions > SAT_ENCODER_MAX_POSITIONS) {
+    if (positions > SAT_ENCODER_MAX_POSITIONS)
         positions = SAT_ENCODER_MAX_POSITIONS;
-    }
-    if (positions > (int64_t)tensor->shape[1]) {
+    if (positions > (int64_t)tensor->shape[1])
         positions = (int64_t)tensor->shape[1];
-    }
     if (positions < SAT_ENCODER_MIN_TOKENS) {
         return sat_fail(load->error, SATCHEL_UNSUPPORTED,
                         "%s: the model reads %lld tokens; at least %d are needed", load->file,
@@ -435,9 +407,8 @@ static satchel_status read_limits(const loader *load, sat_plan *plan) {
 static satchel_status read_tokens(const loader *load, sat_plan *plan) {
     const sat_tensor *tensor;
     satchel_status status = find_tensor(load, "token_embd.weight", plan->dimension, 0, &tensor);
-    if (status) {
+    if (status)
         return status;
-    }
     if (tensor->shape[1] < (uint64_t)sat_wordpiece_size(load->encoder->wordpiece)) {
         return sat_fail(load->error, SATCHEL_DAMAGED,
                         "%s: token_embd.weight has %llu rows for a vocabulary of %lld", load->file,
@@ -456,9 +427,8 @@ static void choose_forms(sat_plan *plan) {
     bool whole_blocks = plan->head_dimension % SAT_Q8_BLOCK == 0;
     for (size_t i = 0; i < plan->layer_count; i++) {
         const sat_layer *layer = &plan->layers[i];
-        for (int p = 0; p < layer->qkv.parts; p++) {
+        for (int p = 0; p < layer->qkv.parts; p++)
             plan->input_q8 |= layer->qkv.part[p].type == SAT_WEIGHT_Q8;
-        }
         plan->input_q8 |= layer->up.type == SAT_WEIGHT_Q8;
         plan->attended_q8 |= layer->output.type == SAT_WEIGHT_Q8;
         plan->attended_rows |= layer->output.type != SAT_WEIGHT_Q8 || !whole_blocks;
@@ -472,31 +442,24 @@ satchel_status sat_encoder_load(sat_encoder *encoder, const char *file, satchel_
     sat_memory *memory = &encoder->context->memory;
     loader load = {encoder, file, error, NULL, 0};
     satchel_status status = read_sizes(&load, plan);
-    if (!status) {
+    if (!status)
         status = read_pooling(&load, plan);
-    }
-    if (!status) {
+    if (!status)
         status = read_limits(&load, plan);
-    }
-    if (!status) {
+    if (!status)
         status = read_tokens(&load, plan);
-    }
-    if (status) {
+    if (status)
         return status;
-    }
     plan->layers = sat_calloc(memory, plan->layer_count, sizeof *plan->layers);
-    if (!plan->layers) {
+    if (!plan->layers)
         return sat_memory_fail(memory, plan->layer_count * sizeof *plan->layers, error);
-    }
     status = load_all(&load);
-    if (status) {
+    if (status)
         return status;
-    }
     choose_forms(plan);
     plan->memory = sat_alloc_aligned(memory, load.used);
-    if (!plan->memory) {
+    if (!plan->memory)
         return sat_memory_fail(memory, load.used, error);
-    }
     load.memory = plan->memory;
     load.used = 0;
     return load_all(&load);

@@ -19,9 +19,8 @@ static const sat_tensor_type types[] = {
 };
 
 const sat_tensor_type *sat_tensor_type_of(uint32_t type) {
-    if (type >= SAT_COUNT(types) || !types[type].name) {
+    if (type >= SAT_COUNT(types) || !types[type].name)
         return NULL;
-    }
     return &types[type];
 }
 

@@ -9,9 +9,8 @@ static const char *name_at(const sat_gguf *gguf, const sat_gguf_index *index, si
 
 uint32_t *sat_gguf_slot(const sat_gguf *gguf, const sat_gguf_index *index, const char *name) {
     size_t at = (size_t)sat_hash64(name, strlen(name), 0) & index->mask;
-    while (index->slots[at] && strcmp(name_at(gguf, index, index->slots[at] - 1), name) != 0) {
+    while (index->slots[at] && strcmp(name_at(gguf, index, index->slots[at] - 1), name) != 0)
         at = (at + 1) & index->mask;
-    }
     return &index->slots[at];
 }
 
@@ -65,9 +64,8 @@ static bool widen(const uint8_t *p, uint32_t type, int64_t *value) {
     case SAT_GGUF_U64:
     case SAT_GGUF_I64: {
         uint64_t wide = sat_read_u64(p);
-        if (type == SAT_GGUF_U64 && wide > INT64_MAX) {
+        if (type == SAT_GGUF_U64 && wide > INT64_MAX)
             return false;
-        }
         *value = (int64_t)wide;
         return true;
     }
@@ -83,9 +81,8 @@ bool sat_gguf_integer(const sat_gguf *gguf, const char *name, int64_t *value) {
 
 bool sat_gguf_float(const sat_gguf *gguf, const char *name, double *value) {
     const sat_gguf_key *key = find(gguf, name);
-    if (!key) {
+    if (!key)
         return false;
-    }
     if (key->type == SAT_GGUF_F32) {
         float narrow;
         uint32_t bits = sat_read_u32(gguf->data + key->offset);
@@ -103,30 +100,26 @@ bool sat_gguf_float(const sat_gguf *gguf, const char *name, double *value) {
 
 bool sat_gguf_bool(const sat_gguf *gguf, const char *name, bool *value) {
     const sat_gguf_key *key = find(gguf, name);
-    if (!key || key->type != SAT_GGUF_BOOL) {
+    if (!key || key->type != SAT_GGUF_BOOL)
         return false;
-    }
     *value = gguf->data[key->offset] != 0;
     return true;
 }
 
 bool sat_gguf_string(const sat_gguf *gguf, const char *name, const char **value, size_t *length) {
     const sat_gguf_key *key = find(gguf, name);
-    if (!key || key->type != SAT_GGUF_STRING) {
+    if (!key || key->type != SAT_GGUF_STRING)
         return false;
-    }
     *value = key->text;
-    if (length) {
+    if (length)
         *length = (size_t)key->count;
-    }
     return true;
 }
 
 bool sat_gguf_array(const sat_gguf *gguf, const char *name, size_t *count) {
     const sat_gguf_key *key = find(gguf, name);
-    if (!key || key->type != SAT_GGUF_ARRAY) {
+    if (!key || key->type != SAT_GGUF_ARRAY)
         return false;
-    }
     *count = (size_t)key->count;
     return true;
 }
@@ -134,9 +127,8 @@ bool sat_gguf_array(const sat_gguf *gguf, const char *name, size_t *count) {
 bool sat_gguf_array_string(const sat_gguf *gguf, const char *name, size_t index, const char **value,
                            size_t *length) {
     const sat_gguf_key *key = find(gguf, name);
-    if (!key || !key->strings || index >= key->count) {
+    if (!key || !key->strings || index >= key->count)
         return false;
-    }
     uint64_t at = key->strings[index];
     *value = (const char *)gguf->data + at + 8;
     *length = (size_t)sat_read_u64(gguf->data + at);
@@ -145,9 +137,8 @@ bool sat_gguf_array_string(const sat_gguf *gguf, const char *name, size_t index,
 
 bool sat_gguf_array_integer(const sat_gguf *gguf, const char *name, size_t index, int64_t *value) {
     const sat_gguf_key *key = find(gguf, name);
-    if (!key || key->type != SAT_GGUF_ARRAY || index >= key->count) {
+    if (!key || key->type != SAT_GGUF_ARRAY || index >= key->count)
         return false;
-    }
     return widen(gguf->data + key->offset + index * sat_gguf_value_bytes(key->element),
                  key->element, value);
 }

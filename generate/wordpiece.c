@@ -40,15 +40,14 @@ static const char PHANTOM[] = "\xE2\x96\x81"; /* U+2581 begins a word in llama.c
 static void fill_ascii(sat_wordpiece *wordpiece) {
     for (int c = 0; c < 128; c++) {
         uint8_t class = (uint8_t)c;
-        if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+        if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
             class = ASCII_SPACE;
-        } else if (c < 32 || c == 127) {
+        else if (c < 32 || c == 127)
             class = ASCII_DROP;
-        } else if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))) {
+        else if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')))
             class = ASCII_PUNCTUATION;
-        } else if (wordpiece->lowercase && c >= 'A' && c <= 'Z') {
+        else if (wordpiece->lowercase && c >= 'A' && c <= 'Z')
             class = (uint8_t)(c + ('a' - 'A'));
-        }
         wordpiece->ascii[c] = class;
     }
 }
@@ -137,9 +136,8 @@ static bool has_phantom(const sat_wordpiece *wordpiece) {
     for (size_t i = 0; i < wordpiece->size; i++) {
         size_t length;
         const char *text = spelling_of(wordpiece, i, &length);
-        if (length > 3 && memcmp(text, PHANTOM, 3) == 0) {
+        if (length > 3 && memcmp(text, PHANTOM, 3) == 0)
             return true;
-        }
     }
     return false;
 }
@@ -174,9 +172,8 @@ static satchel_status build_trie(sat_wordpiece *wordpiece, const sat_gguf *gguf,
         /* Special tokens are left out: no text may spell them. A piece that is not UTF-8 can match
          * no text. */
         if (type == CONTROL || (int32_t)i == special->unknown || (int32_t)i == special->cls ||
-            (int32_t)i == special->sep || sat_utf8_valid(piece, length) != length) {
+            (int32_t)i == special->sep || sat_utf8_valid(piece, length) != length)
             continue;
-        }
         status = sat_trie_add(&wordpiece->trie, root, piece, length, (int32_t)i, error);
     }
     return status;
@@ -192,9 +189,8 @@ static satchel_status fill(sat_wordpiece *wordpiece, const sat_gguf *gguf, satch
                         model ? model : "(missing)");
     }
     if (!sat_gguf_array(gguf, "tokenizer.ggml.tokens", &count) || count == 0 ||
-        count > INT32_MAX / 2) {
+        count > INT32_MAX / 2)
         return sat_fail(error, SATCHEL_DAMAGED, "tokenizer.ggml.tokens is missing or empty");
-    }
     wordpiece->size = count;
     /* Files without these keys are of the uncased kind. */
     wordpiece->lowercase = wordpiece->split_chinese = true;
@@ -204,9 +200,8 @@ static satchel_status fill(sat_wordpiece *wordpiece, const sat_gguf *gguf, satch
     sat_gguf_bool(gguf, "satchel.tokenizer.split_chinese", &wordpiece->split_chinese);
     fill_ascii(wordpiece);
     satchel_status status = copy_spellings(wordpiece, gguf, error);
-    if (!status) {
+    if (!status)
         status = find_specials(wordpiece, gguf, error);
-    }
     if (!status) {
         wordpiece->phantom = has_phantom(wordpiece);
         status = build_trie(wordpiece, gguf, error);
@@ -218,14 +213,12 @@ satchel_status sat_wordpiece_open(sat_wordpiece **out, satchel_context *context,
                                   const sat_gguf *gguf, satchel_error *error) {
     *out = NULL;
     sat_wordpiece *wordpiece = sat_calloc(&context->memory, 1, sizeof *wordpiece);
-    if (!wordpiece) {
+    if (!wordpiece)
         return sat_memory_fail(&context->memory, sizeof *wordpiece, error);
-    }
     wordpiece->context = context;
     satchel_status status = fill(wordpiece, gguf, error);
-    if (status) {
+    if (status)
         sat_wordpiece_close(&wordpiece);
-    }
     *out = wordpiece;
     return status;
 }
@@ -233,9 +226,8 @@ satchel_status sat_wordpiece_open(sat_wordpiece **out, satchel_context *context,
 void sat_wordpiece_close(sat_wordpiece **slot) {
     sat_wordpiece *wordpiece = *slot;
     *slot = NULL;
-    if (!wordpiece) {
+    if (!wordpiece)
         return;
-    }
     sat_memory *memory = &wordpiece->context->memory;
     sat_trie_close(&wordpiece->trie);
     sat_free(memory, wordpiece->spelling);
@@ -246,9 +238,8 @@ void sat_wordpiece_close(sat_wordpiece **slot) {
 /* ------------------------------------------------------------------ words */
 
 static void put(sat_wordpiece_feed *feed, int32_t id) {
-    if (feed->count < feed->limit) {
+    if (feed->count < feed->limit)
         feed->ids[feed->count] = id;
-    }
     feed->count++;
 }
 
@@ -283,9 +274,8 @@ static void put_alone(sat_wordpiece_feed *feed, int32_t code) {
 }
 
 static void append(sat_wordpiece_feed *feed, int32_t code) {
-    if (feed->characters++ < SAT_WORD_CHARACTERS) {
+    if (feed->characters++ < SAT_WORD_CHARACTERS)
         feed->length += sat_utf8_encode(code, feed->word + feed->length);
-    }
 }
 
 /* Appends a combining mark where canonical order wants it: behind marks of its class or lower. Only
@@ -299,9 +289,8 @@ static void append_mark(sat_wordpiece_feed *feed, int32_t code, int class) {
         size_t before = sat_utf8_border(feed->word, at, at - 1);
         int32_t other;
         sat_utf8_decode(feed->word + before, at - before, &other);
-        if (utf8proc_get_property(other)->combining_class <= class) {
+        if (utf8proc_get_property(other)->combining_class <= class)
             break;
-        }
         at = before;
     }
     if (added > 0 && at < end) {
@@ -334,12 +323,10 @@ static void put_normal(sat_wordpiece_feed *feed, int32_t code) {
         return;
     }
     if (feed->wordpiece->strip_accents) {
-        if (property->combining_class == 0) {
+        if (property->combining_class == 0)
             feed->run = feed->length; /* nothing moves in front of this one, kept or not */
-        }
-        if (property->category == UTF8PROC_CATEGORY_MN) {
+        if (property->category == UTF8PROC_CATEGORY_MN)
             return;
-        }
         if (property->combining_class != 0) {
             append_mark(feed, code, property->combining_class);
             return;
@@ -377,9 +364,8 @@ static void put_decomposed(sat_wordpiece_feed *feed, int32_t code,
         utf8proc_ssize_t n =
             utf8proc_decompose_char(code, parts, MAX_DECOMPOSITION, UTF8PROC_DECOMPOSE, &boundary);
         if (n > 0 && n <= MAX_DECOMPOSITION) {
-            for (utf8proc_ssize_t i = 0; i < n; i++) {
+            for (utf8proc_ssize_t i = 0; i < n; i++)
                 put_normal(feed, parts[i]);
-            }
             return;
         }
     }
@@ -401,9 +387,8 @@ static void put_character(sat_wordpiece_feed *feed, int32_t code) {
     default:
         break;
     }
-    if (code == 0xFFFD) {
+    if (code == 0xFFFD)
         return;
-    }
     if (feed->wordpiece->split_chinese && is_chinese(code)) {
         end_word(feed);
         put_decomposed(feed, code, property);
@@ -469,9 +454,8 @@ satchel_status sat_wordpiece_encode(const sat_wordpiece *wordpiece, const char *
     *count = 0;
     sat_wordpiece_begin(&feed, wordpiece, ids, limit, false);
     satchel_status status = sat_wordpiece_add(&feed, text, length, error);
-    if (status) {
+    if (status)
         return status;
-    }
     sat_wordpiece_end(&feed);
     *count = feed.count;
     return SATCHEL_OK;
@@ -484,9 +468,8 @@ int64_t sat_wordpiece_size(const sat_wordpiece *wordpiece) {
 }
 
 const char *sat_wordpiece_token(const sat_wordpiece *wordpiece, int32_t id) {
-    if (id < 0 || (size_t)id >= wordpiece->size) {
+    if (id < 0 || (size_t)id >= wordpiece->size)
         return NULL;
-    }
     return wordpiece->spelling + wordpiece->spellings[id];
 }
 

@@ -7,9 +7,8 @@ enum { FIRST_SLOTS = 1024, MAX_NODES = 1 << 24 };
 
 static void put_edge(sat_trie *trie, uint64_t edge) {
     size_t at = sat_trie_slot(trie, (uint32_t)(edge >> 32));
-    while (trie->edges[at]) {
+    while (trie->edges[at])
         at = (at + 1) & trie->mask;
-    }
     trie->edges[at] = edge;
 }
 
@@ -18,26 +17,22 @@ static bool resize(sat_trie *trie, size_t slots) {
     uint64_t *old = trie->edges;
     size_t old_slots = old ? trie->mask + 1 : 0;
     uint64_t *edges = sat_calloc(trie->memory, slots, sizeof *edges);
-    if (!edges) {
+    if (!edges)
         return false;
-    }
     trie->edges = edges;
     trie->mask = slots - 1;
     trie->shift = 64 - (unsigned)__builtin_ctzll(slots);
-    for (size_t i = 0; i < old_slots; i++) {
-        if (old[i]) {
+    for (size_t i = 0; i < old_slots; i++)
+        if (old[i])
             put_edge(trie, old[i]);
-        }
-    }
     sat_free(trie->memory, old);
     return true;
 }
 
 static bool new_node(sat_trie *trie, uint32_t *node) {
     if (!sat_grow(trie->memory, (void **)&trie->ids, &trie->ids_capacity, (size_t)trie->nodes + 1,
-                  sizeof *trie->ids)) {
+                  sizeof *trie->ids))
         return false;
-    }
     trie->ids[trie->nodes] = -1;
     *node = trie->nodes++;
     return true;
@@ -48,9 +43,8 @@ satchel_status sat_trie_open(sat_trie *trie, sat_memory *memory, satchel_error *
     trie->memory = memory;
     uint32_t node = 0;
     bool ok = resize(trie, FIRST_SLOTS);
-    while (ok && node < SAT_TRIE_REST) { /* node 0 means "none" */
+    while (ok && node < SAT_TRIE_REST) /* node 0 means "none" */
         ok = new_node(trie, &node);
-    }
     if (!ok) {
         sat_trie_close(trie);
         return sat_memory_fail(memory, FIRST_SLOTS * sizeof *trie->edges, error);
@@ -91,8 +85,7 @@ satchel_status sat_trie_add(sat_trie *trie, int root, const char *piece, size_t 
         }
         node = child;
     }
-    if (length > 0) {
+    if (length > 0)
         trie->ids[node] = id;
-    }
     return SATCHEL_OK;
 }

@@ -37,12 +37,10 @@ static inline uint32_t sat_trie_child(const sat_trie *trie, uint32_t node, uint8
     size_t at = sat_trie_slot(trie, key);
     for (;;) {
         uint64_t edge = trie->edges[at];
-        if (edge >> 32 == key) {
+        if (edge >> 32 == key)
             return (uint32_t)edge;
-        }
-        if (edge == 0) {
+        if (edge == 0)
             return 0;
-        }
         at = (at + 1) & trie->mask;
     }
 }
@@ -54,9 +52,8 @@ static inline int32_t sat_trie_longest(const sat_trie *trie, int root, const cha
     int32_t id = -1;
     for (size_t i = 0; i < length; i++) {
         node = sat_trie_child(trie, node, (uint8_t)text[i]);
-        if (node == 0) {
+        if (node == 0)
             break;
-        }
         if (trie->ids[node] >= 0) {
             id = trie->ids[node];
             *matched = i + 1;
