@@ -1,7 +1,7 @@
 /*
  * The tokenizer: text to index terms.
  *
- * Text is folded (NFKC, case) and cut into runs of letters, digits and marks; anything else ends a run. A
+ * Text is folded (NFKC, case, marks of Latin and Greek letters) and cut into runs of letters, digits and marks; anything else ends a run. A
  * run of a script written without spaces gives its overlapping pairs of characters, or the character
  * when it stands alone; any other run is one term, stemmed if it is all ASCII letters.
  *
@@ -12,6 +12,7 @@
 #include "retrieval/terms.h"
 
 #include <string.h>
+#include <utf8proc.h>
 
 #ifdef SATCHEL_HAVE_STEMMERS
 #include <libstemmer.h>
@@ -225,6 +226,26 @@ static size_t piece_end(const char *text, size_t length, size_t at, bool *own) {
     return at;
 }
 
+/* Latin and Greek blocks: there marks are dropped, so that "fuhren" finds "führen". In other scripts a
+ * mark makes another letter (Cyrillic и and й) or is a vowel. */
+static bool is_latin_or_greek(int32_t code) {
+    return code < 0x0250 || (code >= 0x0370 && code <= 0x03FF) ||
+           (code >= 0x1E00 && code <= 0x1FFF) || (code >= 0x2C60 && code <= 0x2C7F) ||
+           (code >= 0xA720 && code <= 0xA7FF) || (code >= 0xAB30 && code <= 0xAB6F);
+}
+
+/* The letter without its marks. */
+static int32_t base_letter(int32_t code) {
+    int32_t decomposed[8];
+    int boundary = 0;
+    if (code < 0xC0)
+        return code;
+    utf8proc_ssize_t count = utf8proc_decompose_char(code, decomposed, SAT_COUNT(decomposed),
+                                                     UTF8PROC_DECOMPOSE, &boundary);
+    bool fits = count > 0 && count <= (utf8proc_ssize_t)SAT_COUNT(decomposed);
+    return fits && is_latin_or_greek(decomposed[0]) ? decomposed[0] : code;
+}
+
 static int add_piece(term_run *run, const char *text, size_t start, size_t end, bool own) {
     sat_buffer *folded = &run->terms->folded;
     const char *bytes = text + start;
@@ -236,10 +257,17 @@ static int add_piece(term_run *run, const char *text, size_t start, size_t end, 
         bytes = folded->data;
         length = folded->length;
     }
+    bool drop_marks = false;
     for (size_t at = 0, size; at < length; at += size) {
         int32_t code;
+        char letter[4];
         size = sat_utf8_decode(bytes + at, length - at, &code);
-        int result = add_character(run, code, bytes + at, size, start, end);
+        if (code >= 0x0300 && code <= 0x036F && drop_marks)
+            continue;
+        drop_marks = is_latin_or_greek(code) && sat_is_letter(code);
+        if (drop_marks)
+            code = base_letter(code);
+        int result = add_character(run, code, letter, sat_utf8_encode(code, letter), start, end);
         if (result)
             return result;
     }
