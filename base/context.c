@@ -1,5 +1,5 @@
-/* The context: options checked once, parts opened in order, references counted; and the small rules all
- * public structs share (option tails, result sizes), cancel handles, log and clocks. */
+/* The context: options checked once, parts opened in order, references counted; and the small rules
+ * all public structs share (option tails, result sizes), cancel handles, log and clocks. */
 #include "base/context.h"
 
 #include <string.h>
@@ -87,8 +87,8 @@ static satchel_status check_options(const satchel_context_options *options, int3
     return SATCHEL_OK;
 }
 
-/* The memory that counts a context's bytes lies inside the context, which has to be counted too: it is
- * allocated through a memory on the stack, whose count then moves in. */
+/* The memory that counts a context's bytes lies inside the context, which has to be counted too: it
+ * is allocated through a memory on the stack, whose count then moves in. */
 static satchel_status context_alloc(satchel_context **out, const satchel_allocator *allocator,
                                     uint64_t limit, satchel_error *error) {
     sat_memory first;

@@ -1,5 +1,5 @@
-/* Instruction-set levels and cores: asked of the CPU and of the operating system, which must save the
- * wide registers across a switch for them to be usable. */
+/* Instruction-set levels and cores: asked of the CPU and of the operating system, which must save
+ * the wide registers across a switch for them to be usable. */
 #include "base/cpu.h"
 
 #include <stddef.h>
@@ -123,8 +123,8 @@ int32_t sat_cpu_from_name(const char *name) {
 
 enum { MAX_CPUS = 1024 };
 
-/* The first line of a small system file, without the file table: these are the kernel's figures, not
- * the user's data, and are read before a context exists. */
+/* The first line of a small system file, without the file table: these are the kernel's figures,
+ * not the user's data, and are read before a context exists. */
 static bool read_line(const char *path, char *out, size_t size) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -185,7 +185,8 @@ int32_t sat_cpu_cores(void) {
     for (int cpu = 0; cpu < CPU_SETSIZE && cores < MAX_CPUS; cpu++) {
         if (!CPU_ISSET((size_t)cpu, &allowed))
             continue;
-        /* Of threads that share a core one counts: the others gain these kernels next to nothing. */
+        /* Of threads that share a core one counts: the others gain these kernels next to
+         * nothing. */
         long sibling;
         if (read_cpu_number(cpu, "topology/thread_siblings_list", &sibling) && sibling < cpu &&
             CPU_ISSET((size_t)sibling, &allowed))

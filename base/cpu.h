@@ -9,10 +9,11 @@
 
 /* The best SATCHEL_CPU_* level of this machine (CPU and operating system state). */
 int32_t sat_cpu_best(void);
-/* The level to use under `ceiling`, which names a level or is SATCHEL_CPU_DEFAULT, the best. Returns 0
- * (SATCHEL_CPU_DEFAULT) if `ceiling` is unknown or this machine lacks it. */
+/* The level to use under `ceiling`, which names a level or is SATCHEL_CPU_DEFAULT, the best.
+ * Returns 0 (SATCHEL_CPU_DEFAULT) if `ceiling` is unknown or this machine lacks it. */
 int32_t sat_cpu_choose(int32_t ceiling);
-const char *sat_cpu_name(int32_t level); /* "c", "avx2", "avx512", "neon", "dotprod", else "unknown" */
+/* "c", "avx2", "avx512", "neon", "dotprod", else "unknown". */
+const char *sat_cpu_name(int32_t level);
 /* Level from its name, 0 if unknown. */
 int32_t sat_cpu_from_name(const char *name);
 /* Number of performance cores this process may run on, at least 1. */

@@ -131,8 +131,8 @@ static satchel_status no_room(sat_buffer *out, uint64_t size, satchel_error *err
     return sat_memory_fail(out->memory, size > SIZE_MAX ? SIZE_MAX : (size_t)size, error);
 }
 
-/* To the end of the file, wherever that turns out to be: others may write to it meanwhile. `expected`
- * is a guess that saves growing. */
+/* To the end of the file, wherever that turns out to be: others may write to it meanwhile.
+ * `expected` is a guess that saves growing. */
 static satchel_status read_to_end(satchel_context *context, int fd, uint64_t offset,
                                   uint64_t expected, uint64_t max_bytes, const char *name,
                                   sat_buffer *out, satchel_error *error) {

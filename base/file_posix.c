@@ -24,7 +24,8 @@ static int posix_open(void *user, const char *path, int mode, int *fd) {
 }
 
 static int posix_close(void *user, int fd) {
-    /* After EINTR the descriptor is gone on the systems we know: closing again could hit another's. */
+    /* After EINTR the descriptor is gone on the systems we know: closing again could hit
+     * another's. */
     return close(fd) != 0 && errno != EINTR ? errno : 0;
 }
 

@@ -8,7 +8,8 @@
 
 /* ------------------------------------------------------------------ 64 bits */
 
-/* Odd numbers with evenly spread bits: 2^64 / golden ratio, and fractions of square roots of 2, 3. */
+/* Odd numbers with evenly spread bits: 2^64 / golden ratio, and fractions of square roots of 2,
+ * 3. */
 #define K0 UINT64_C(0x9E3779B97F4A7C15)
 #define K1 UINT64_C(0x6A09E667F3BCC909)
 #define K2 UINT64_C(0xBB67AE8584CAA73B)
@@ -35,8 +36,8 @@ static void multiply(uint64_t a, uint64_t b, uint64_t *low, uint64_t *high) {
 #endif
 }
 
-/* Takes in 16 bytes. What went into the product stays in the state beside it, so that a factor of zero,
- * which input can be made to give, loses nothing. */
+/* Takes in 16 bytes. What went into the product stays in the state beside it, so that a factor of
+ * zero, which input can be made to give, loses nothing. */
 static void take(uint64_t state[2], uint64_t first, uint64_t second) {
     uint64_t low, high;
     uint64_t x = state[0] ^ first, y = state[1] ^ second;

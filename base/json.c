@@ -5,8 +5,8 @@
 
 #include "base/text.h"
 
-/* Where the depth of `text` passes the limit, or `length`. Knows strings and their escapes and nothing
- * else: whatever is wrong in other ways is the parser's to say. */
+/* Where the depth of `text` passes the limit, or `length`. Knows strings and their escapes and
+ * nothing else: whatever is wrong in other ways is the parser's to say. */
 static size_t too_deep(const char *text, size_t length) {
     size_t depth = 0;
     bool string = false;

@@ -1,14 +1,14 @@
 /*
  * Thread pool.
  *
- * Callers take turns: each puts itself into a queue sorted by priority and arrival, and runs its region
- * when it is first and no region is running. A region's blocks are handed out by one atomic counter, to
- * the caller and to those workers that come in time.
+ * Callers take turns: each puts itself into a queue sorted by priority and arrival, and runs its
+ * region when it is first and no region is running. A region's blocks are handed out by one atomic
+ * counter, to the caller and to those workers that come in time.
  *
- * `gate` says who is inside the running region: a worker enters by adding 1 while the gate's OPEN bit is
- * set and leaves by subtracting 1; the caller, out of blocks, clears OPEN and waits for the count
- * to fall to 0. So a worker that wakes too late is not waited for, and the region's fields change only
- * while nobody is inside.
+ * `gate` says who is inside the running region: a worker enters by adding 1 while the gate's OPEN
+ * bit is set and leaves by subtracting 1; the caller, out of blocks, clears OPEN and waits for the
+ * count to fall to 0. So a worker that wakes too late is not waited for, and the region's fields
+ * change only while nobody is inside.
  */
 #include "base/pool.h"
 
@@ -143,8 +143,8 @@ static void *worker_main(void *argument) {
     }
 }
 
-/* Starts workers until `threads` are there with the caller; stops at the first that cannot be. Called
- * with the lock held. */
+/* Starts workers until `threads` are there with the caller; stops at the first that cannot be.
+ * Called with the lock held. */
 static void start_workers(sat_pool *pool, int threads) {
     if (pool->started >= threads - 1)
         return;
@@ -243,8 +243,8 @@ int sat_pool_waiting(sat_pool *pool) {
     return count;
 }
 
-/* Queues behind all of the same or a more urgent priority and waits for the turn. Called and returns
- * with the lock held. */
+/* Queues behind all of the same or a more urgent priority and waits for the turn. Called and
+ * returns with the lock held. */
 static void take_turn(sat_pool *pool, int priority) {
     waiter self = {.priority = priority};
     waiter **at = &pool->queue;

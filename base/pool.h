@@ -1,8 +1,8 @@
 /*
  * Thread pool. It runs one parallel region at a time; regions queue by priority, then by arrival.
  * The calling thread takes part, so a pool of one thread starts none. Threads start at the first
- * region that has use for them; if one cannot be started the region runs on fewer. Blocking I/O never
- * runs on pool workers. Idle workers sleep.
+ * region that has use for them; if one cannot be started the region runs on fewer. Blocking I/O
+ * never runs on pool workers. Idle workers sleep.
  */
 #ifndef SATCHEL_BASE_POOL_H
 #define SATCHEL_BASE_POOL_H

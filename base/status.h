@@ -14,15 +14,15 @@
 #define SAT_NODISCARD
 #endif
 
-/* Fills *error (may be NULL) and returns `status`, so that `return sat_fail(...)` works. The message
- * is cut at a character border; invalid UTF-8 in it is replaced. */
+/* Fills *error (may be NULL) and returns `status`, so that `return sat_fail(...)` works. The
+ * message is cut at a character border; invalid UTF-8 in it is replaced. */
 satchel_status sat_fail(satchel_error *error, satchel_status status, const char *format, ...)
     SAT_PRINTF(3, 4);
 satchel_status sat_fail_v(satchel_error *error, satchel_status status, int os_code,
                           const char *format, va_list arguments);
-/* As sat_fail, with the system's error number: chooses the status from it (ENOENT/ENOTDIR → NOT_FOUND,
- * EEXIST → EXISTS, ENOSPC/EDQUOT → DISK_FULL, EACCES/EPERM/EROFS → PERMISSION, ENOMEM → OUT_OF_MEMORY, else IO) and
- * appends its text to the message. */
+/* As sat_fail, with the system's error number: chooses the status from it (ENOENT/ENOTDIR →
+ * NOT_FOUND, EEXIST → EXISTS, ENOSPC/EDQUOT → DISK_FULL, EACCES/EPERM/EROFS → PERMISSION, ENOMEM →
+ * OUT_OF_MEMORY, else IO) and appends its text to the message. */
 satchel_status sat_fail_errno(satchel_error *error, int os_code, const char *format, ...)
     SAT_PRINTF(3, 4);
 /* The formatting inside sat_fail, for other messages: cuts `out` to `size` bytes, NUL included. */

@@ -1,5 +1,5 @@
-/* Classes of characters: Unicode's general categories as utf8proc has them, and the scripts that are
- * written without spaces. */
+/* Classes of characters: Unicode's general categories as utf8proc has them, and the scripts that
+ * are written without spaces. */
 #include "base/text.h"
 
 #include <utf8proc.h>

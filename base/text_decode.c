@@ -1,6 +1,6 @@
 /*
- * Bytes of unknown encoding to UTF-8: byte order marks first, then UTF-16 that shows by its zero bytes,
- * then UTF-8, then Windows-1252, which gives every byte a meaning.
+ * Bytes of unknown encoding to UTF-8: byte order marks first, then UTF-16 that shows by its zero
+ * bytes, then UTF-8, then Windows-1252, which gives every byte a meaning.
  */
 #include "base/text.h"
 
@@ -37,8 +37,8 @@ static bool is_low(uint32_t code) {
     return code >= 0xDC00 && code <= 0xDFFF;
 }
 
-/* The code point at data[at], whose unit is whole, or -1 for an unpaired surrogate. *units gets how many
- * units it takes. */
+/* The code point at data[at], whose unit is whole, or -1 for an unpaired surrogate. *units gets how
+ * many units it takes. */
 static int32_t decode_16(const uint8_t *data, size_t size, size_t at, bool big, size_t *units) {
     uint32_t first = unit(data + at, 2, big);
     *units = 1;
@@ -85,8 +85,8 @@ static bool all_32(const uint8_t *data, size_t size, bool big) {
     return true;
 }
 
-/* UTF-16 without a mark: text in Latin letters has a zero in every other byte, all on one side. Looks
- * at the beginning for that and at the whole for unpaired surrogates. */
+/* UTF-16 without a mark: text in Latin letters has a zero in every other byte, all on one side.
+ * Looks at the beginning for that and at the whole for unpaired surrogates. */
 static bool is_plain_16(const uint8_t *data, size_t size, bool big) {
     if (size < 4 || size % 2 != 0)
         return false;
@@ -117,8 +117,8 @@ static void append_mixed(sat_buffer *out, const char *text, size_t size) {
     }
 }
 
-/* Is it UTF-8 that was cut or damaged? In other encodings a sequence that is valid UTF-8 is rare; here
- * they far outnumber the bytes that are wrong. */
+/* Is it UTF-8 that was cut or damaged? In other encodings a sequence that is valid UTF-8 is rare;
+ * here they far outnumber the bytes that are wrong. */
 static bool is_mostly_utf8(const char *text, size_t size) {
     size_t good = 0, bad = 0;
     for (size_t at = 0; at < size;) {

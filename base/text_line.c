@@ -1,7 +1,8 @@
 /*
- * Which line ends end a sentence: an empty line always; before a list item; after a heading; and where
- * whoever or whatever wrapped the text would not have broken the line, because the next line's first
- * word had room on it. That tells headings, addresses and verse from wrapped prose by line lengths alone.
+ * Which line ends end a sentence: an empty line always; before a list item; after a heading; and
+ * where whoever or whatever wrapped the text would not have broken the line, because the next
+ * line's first word had room on it. That tells headings, addresses and verse from wrapped prose by
+ * line lengths alone.
  */
 #include "base/text_bounds.h"
 
@@ -47,8 +48,8 @@ static int measure(const sat_splitter *s, size_t at, int *word) {
 
 typedef enum item_kind { NO_ITEM, MAYBE_ITEM, ITEM } item_kind;
 
-/* Does the line at `at` begin a list item, or a heading or table row of plain text? Numbers and dashes
- * may stand at the beginning of a wrapped line too. */
+/* Does the line at `at` begin a list item, or a heading or table row of plain text? Numbers and
+ * dashes may stand at the beginning of a wrapped line too. */
 static item_kind item_at(const sat_splitter *s, size_t at) {
     size_t size, next;
     int32_t code = look(s, at, s->length, &size);
@@ -115,8 +116,8 @@ static bool can_begin(const sat_splitter *s, size_t at) {
            utf8proc_category(code) != UTF8PROC_CATEGORY_LM;
 }
 
-/* Does the end of the line that goes from s->line to `end` end a sentence, the next line beginning at
- * `next`? */
+/* Does the end of the line that goes from s->line to `end` end a sentence, the next line beginning
+ * at `next`? */
 static bool line_ends_sentence(const sat_splitter *s, size_t end, size_t next) {
     item_kind item = item_at(s, next), current = item_at(s, s->line);
     char begin = s->line < end ? s->text[s->line] : '\0';
@@ -139,8 +140,8 @@ static bool line_ends_sentence(const sat_splitter *s, size_t end, size_t next) {
     return columns + 1 + word <= (width > NARROWEST ? width : NARROWEST);
 }
 
-/* Line ends that the white space at *at counts: "\r\n" as one, a paragraph separator as two. Moves *at
- * past it. */
+/* Line ends that the white space at *at counts: "\r\n" as one, a paragraph separator as two. Moves
+ * *at past it. */
 static int cross_space(const sat_splitter *s, size_t *at) {
     size_t size;
     int lines = 0;

@@ -1,11 +1,12 @@
 /*
  * Normalisation in pieces on the stack, so that a text of any size takes no memory but its result.
  *
- * A piece may end wherever the next character begins anew: its decomposition starts with a character of
- * combining class 0 that never joins the one before. Each piece is decomposed by utf8proc, brought into
- * canonical order here (utf8proc's own sort is quadratic in hostile runs of marks) and composed by
- * utf8proc. Unicode promises at most 30 marks in a row in real text (UAX #15, stream-safe format);
- * a run that does not fit a piece is cut, and is normalised on both sides of the cut.
+ * A piece may end wherever the next character begins anew: its decomposition starts with a
+ * character of combining class 0 that never joins the one before. Each piece is decomposed by
+ * utf8proc, brought into canonical order here (utf8proc's own sort is quadratic in hostile runs of
+ * marks) and composed by utf8proc. Unicode promises at most 30 marks in a row in real text (UAX
+ * #15, stream-safe format); a run that does not fit a piece is cut, and is normalised on both sides
+ * of the cut.
  */
 #include "base/text.h"
 
@@ -28,10 +29,11 @@ static int combining_class(int32_t code) {
     return code < 0x300 ? 0 : utf8proc_get_property(code)->combining_class;
 }
 
-/* Neither it nor what it decomposes into joins what stands before it, in any version of Unicode: class
- * 0 and no mark; nothing that case folding drops, because what follows moves up then, nor what is not
- * assigned yet; no filler, vowel or final of a Hangul syllable, compatibility and half-width forms too, no
- * half-width voicing mark, and none of Kirat Rai's vowel signs, which are letters that join. */
+/* Neither it nor what it decomposes into joins what stands before it, in any version of Unicode:
+ * class 0 and no mark; nothing that case folding drops, because what follows moves up then, nor
+ * what is not assigned yet; no filler, vowel or final of a Hangul syllable, compatibility and
+ * half-width forms too, no half-width voicing mark, and none of Kirat Rai's vowel signs, which are
+ * letters that join. */
 bool sat_text_begins_anew(int32_t code) {
     if (code < 0x300)
         return code != 0xAD;

@@ -1,9 +1,10 @@
 /*
- * Sentence bounds in one pass, by the characters' categories and a few words, in the spirit of UAX #29:
- * a stop (. ! ? and those of other scripts) ends a sentence together with the quotes, brackets and
- * footnote marks that follow it, if white space comes next and what comes after that can begin one. CJK
- * stops need no white space. A point may also end an abbreviation, an initial or an ordinal: word lists
- * decide. Lines are text_line.c's. Every look forward or back is bounded or goes over its text once.
+ * Sentence bounds in one pass, by the characters' categories and a few words, in the spirit of UAX
+ * #29: a stop (. ! ? and those of other scripts) ends a sentence together with the quotes, brackets
+ * and footnote marks that follow it, if white space comes next and what comes after that can begin
+ * one. CJK stops need no white space. A point may also end an abbreviation, an initial or an
+ * ordinal: word lists decide. Lines are text_line.c's. Every look forward or back is bounded or
+ * goes over its text once.
  */
 #include "base/text_bounds.h"
 
@@ -17,7 +18,8 @@ enum { LONGEST = 2000, WORD = 64, REFERENCE = 24 };
 
 typedef enum stop_kind { NO_STOP, NARROW, WIDE } stop_kind;
 
-/* Unicode's sentence terminals outside ASCII, ascending. WIDE ones end a sentence without a space. */
+/* Unicode's sentence terminals outside ASCII, ascending. WIDE ones end a sentence without a
+ * space. */
 static const struct {
     int32_t first, last;
     stop_kind kind;
@@ -108,8 +110,8 @@ static bool letter_or_digit_at(const sat_splitter *s, size_t at) {
     return size > 0 && (sat_is_letter(code) || sat_is_digit(code));
 }
 
-/* Past what may stand between a stop and the end of its sentence: closing quotes and brackets. A mark
- * that opens as well as it closes (", ', “, «) closes when no word follows it. */
+/* Past what may stand between a stop and the end of its sentence: closing quotes and brackets. A
+ * mark that opens as well as it closes (", ', “, «) closes when no word follows it. */
 static size_t skip_closing(const sat_splitter *s, size_t at) {
     for (;;) {
         size_t size;
@@ -155,7 +157,7 @@ static size_t skip_references(const sat_splitter *s, size_t at) {
     return end;
 }
 
-/* ------------------------------------------------------------------ words before and after a point */
+/* ------------------------------------------------------------------ words around a point */
 
 typedef struct word {
     char folded[WORD]; /* lower case, NUL-terminated */
@@ -220,7 +222,8 @@ static const char *const abbreviations[] = {
     "mt",  "nov",  "oct",    "prof", "rep", "resp", "rev",  "sen",  "sep",  "sept", "sgt", "sig",
     "sog", "sr",   "sra",    "srta", "st",  "str",  "vgl",  "viz",  "vs",
 };
-/* Those that are only before a number: "No. 5", "Fig. A", "Vol. II", but "The answer is no. Then". */
+/* Those that are only before a number: "No. 5", "Fig. A", "Vol. II", but "The answer is no.
+ * Then". */
 static const char *const before_numbers[] = {
     "abs", "art", "ch", "eq",  "eqs", "fig", "figs", "no",
     "nos", "nr",  "pp", "sec", "tel", "vol", "vols",
@@ -300,8 +303,8 @@ static bool is_clause_mark(int32_t code) {
            code == 0x3001 || code == 0xFF0C || code == 0xFF1A || code == 0xFF1B;
 }
 
-/* Where to cut a sentence that goes from start to past start + LONGEST: after the last clause of the
- * second half of that, else at its last space, else between characters. */
+/* Where to cut a sentence that goes from start to past start + LONGEST: after the last clause of
+ * the second half of that, else at its last space, else between characters. */
 static size_t choose_cut(const sat_splitter *s, size_t start) {
     size_t limit = sat_utf8_border(s->text, s->length, start + LONGEST), size, previous;
     size_t clause = 0, space = 0;
@@ -354,8 +357,8 @@ static int release(sat_splitter *s) {
     return start < end ? s->sentence(s->user, start, end) : 0;
 }
 
-/* A sentence is held back until the next begins, because what has no letter and no digit ("...", "***")
- * belongs to the one before it in its paragraph. */
+/* A sentence is held back until the next begins, because what has no letter and no digit ("...",
+ * "***") belongs to the one before it in its paragraph. */
 static int emit(sat_splitter *s, size_t start, size_t end) {
     start = skip_space(s, start, end);
     end = trim_space(s, start, end);

@@ -4,8 +4,8 @@
 #include <string.h>
 
 /* What may follow a lead byte, by Unicode's table of well-formed sequences: the number of trailing
- * bytes (0: not a lead) and the range of the first of them, which is where overlong forms, surrogates and
- * values past U+10FFFF are told apart. */
+ * bytes (0: not a lead) and the range of the first of them, which is where overlong forms,
+ * surrogates and values past U+10FFFF are told apart. */
 static int lead_class(uint8_t lead, uint8_t *low, uint8_t *high) {
     *low = 0x80;
     *high = 0xBF;

@@ -1,4 +1,5 @@
-/* The file table and what stands on it: mapping, reading, paths; and every call of it failing once. */
+/* The file table and what stands on it: mapping, reading, paths; and every call of it failing
+ * once. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

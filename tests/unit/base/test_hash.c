@@ -140,9 +140,9 @@ static void hash64_tells_alike_keys_apart(void **state) {
     free(hashes);
 }
 
-/* Blocks that make a factor of the multiplication zero must not swallow what stands before them. The
- * factor is state ^ block ^ constant: any fixed block does it for one state in 2^64 only, so the test
- * takes the state from the hash's own start: seed 0, second lane. */
+/* Blocks that make a factor of the multiplication zero must not swallow what stands before them.
+ * The factor is state ^ block ^ constant: any fixed block does it for one state in 2^64 only, so
+ * the test takes the state from the hash's own start: seed 0, second lane. */
 static void hash64_survives_chosen_zeros(void **state) {
     enum { COUNT = 4096, SIZE = 48 };
     const uint64_t k0 = UINT64_C(0x9E3779B97F4A7C15), k2 = UINT64_C(0xBB67AE8584CAA73B);

@@ -180,7 +180,8 @@ static void hostile(void) {
     sat_buffer out;
     sat_buffer_init(&out, &memory);
     char *text = malloc(SIZE);
-    /* Marks in falling order of class, no base; the longest decomposition; jamo; half-width marks. */
+    /* Marks in falling order of class, no base; the longest decomposition; jamo; half-width
+     * marks. */
     static const char *const patterns[] = {"\u0301\u0323", "\uFDFA",  "\u1161", "\u09BE",
                                            "\uFF9E",       "\u0345",  "\xCC",   "\xFF",
                                            "\u00AD",       "\xF0\x9F"};

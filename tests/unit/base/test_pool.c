@@ -1,5 +1,5 @@
-/* The pool: every index exactly once, one region at a time, priorities, thread limits, and threads that
- * cannot be started. */
+/* The pool: every index exactly once, one region at a time, priorities, thread limits, and threads
+ * that cannot be started. */
 #include <errno.h>
 #include <sched.h>
 #include <semaphore.h>

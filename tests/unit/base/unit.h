@@ -1,5 +1,5 @@
-/* What base's unit tests share: cmocka with what it needs, and an allocator that checks the sizes it is
- * told and can be made to fail. */
+/* What base's unit tests share: cmocka with what it needs, and an allocator that checks the sizes
+ * it is told and can be made to fail. */
 #ifndef SATCHEL_TESTS_UNIT_BASE_UNIT_H
 #define SATCHEL_TESTS_UNIT_BASE_UNIT_H
 
