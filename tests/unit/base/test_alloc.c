@@ -99,6 +99,20 @@ static void the_limit_is_hard(void **state) {
     sat_free(&memory, block);
 }
 
+static void what_libraries_hold_counts_too(void **state) {
+    sat_memory memory;
+    sat_memory_init(&memory, NULL, 1000);
+    assert_true(sat_memory_charge(&memory, 800));
+    assert_null(sat_alloc(&memory, 300));
+    assert_false(sat_memory_charge(&memory, 201));
+    assert_false(sat_memory_charge(&memory, UINT64_MAX));
+    assert_int_equal(memory.now, 800);
+    assert_true(sat_memory_charge(&memory, 200));
+    sat_memory_refund(&memory, 1000);
+    assert_int_equal(memory.now, 0);
+    assert_int_equal(memory.peak, 1000);
+}
+
 static void *churn(void *argument) {
     sat_memory *memory = argument;
     uint64_t seed = (uintptr_t)&seed;
@@ -341,6 +355,7 @@ int main(void) {
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(calloc_zeroes),
         cmocka_unit_test(the_limit_is_hard),
+        cmocka_unit_test(what_libraries_hold_counts_too),
         cmocka_unit_test(the_limit_holds_with_many_threads),
         cmocka_unit_test(a_failing_allocator_changes_nothing),
         cmocka_unit_test(aligned_blocks_are_aligned),
