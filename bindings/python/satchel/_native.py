@@ -203,12 +203,13 @@ class Handle:
         self._close = close
         self._what = what
         self._inside: List[int] = []  # thread of each call
+        self._closing = False  # nobody enters any more; or else close() might wait for ever
         self._change = threading.Condition()
         self._process = os.getpid()
 
     def __enter__(self) -> c_void_p:
         with self._change:
-            if self._pointer is None:
+            if self._pointer is None or self._closing:
                 raise Closed(f"the {self._what} is closed")
             self._inside.append(threading.get_ident())
             return self._pointer
@@ -221,7 +222,7 @@ class Handle:
 
     @property
     def closed(self) -> bool:
-        return self._pointer is None
+        return self._closing or self._pointer is None
 
     def close(self) -> None:
         if os.getpid() != self._process:
@@ -231,6 +232,7 @@ class Handle:
             with self._change:
                 if threading.get_ident() in self._inside:
                     raise Busy(f"the {self._what} cannot be closed from its own callback")
+                self._closing = True
                 while self._inside:
                     self._change.wait()
                 pointer, self._pointer = self._pointer, None
