@@ -275,7 +275,7 @@ void sat_filter_bind(const sat_filter *filter, sat_query *query);
 bool sat_glob_match(const char *pattern, size_t pattern_length, const char *text,
                     size_t text_length);
 
-/* ------------------------------------------------------------------ scan.c helpers */
+/* ------------------------------------------------------------------ readers: store.c */
 
 /* Names readers in sum: files that failed are tried again when it changes. */
 int64_t sat_readers_signature(sat_store *store);

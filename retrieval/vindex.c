@@ -93,7 +93,7 @@ static satchel_status last_segment(sat_vindex *index, segment **out, satchel_err
 /* Rows that fit the last segment; at most SEGMENT_ROWS - its count. */
 static satchel_status add_block(sat_vindex *index, const float *data, const sat_vector_key *keys,
                                 size_t count, size_t *added, satchel_error *error) {
-    segment *last;
+    segment *last = NULL;
     satchel_status status = last_segment(index, &last, error);
     if (status)
         return status;
