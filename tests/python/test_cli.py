@@ -484,6 +484,7 @@ class Documentation(Tool):
         zsh = (self.FOLDER / "completions" / "_satchel").read_text()
         self.assertEqual(set(re.findall(r"(--[a-z][a-z-]+)", zsh)), everything)
         fish = (self.FOLDER / "completions" / "satchel.fish").read_text()
+        fish = fish[fish.index("complete "):]
         self.assertEqual({"--" + name for name in re.findall(r" -l ([a-z-]+)", fish)}, everything)
         for name in self.COMMANDS:
             self.assertIn(f'.BI "{name} ', manual)

@@ -64,10 +64,12 @@ _bridges: Dict[int, Any] = {}
 _numbers = itertools.count(1)
 
 
-@s.DestroyFunction
-def _destroy(user: Optional[int]) -> None:
-    # One function for all, that never goes: a bridge must not free the code that runs here.
+def _forget(user: Optional[int]) -> None:
     _bridges.pop(user or 0, None)
+
+
+#: One function for all, that never goes: a bridge must not free the code that is running.
+_destroy = s.DestroyFunction(_forget)
 
 
 def _keep(bridge: Any) -> int:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from ctypes import byref, c_uint64, c_void_p
-from typing import Callable, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 from . import _constants as k
 from . import _native as n
 from . import _structs as s
 
-#: Log functions by context, so that they live until the context has gone.
 LogCallback = Callable[[str, str], None]
 
 
@@ -43,7 +42,6 @@ class Context(n.Closable):
         n.call(n.library.satchel_context_open, byref(pointer), byref(options))
         close = n.library.satchel_context_close
         if log is not None:
-            # Models and stores keep the context open in C, so the function must never go.
             _log_functions.append(options.log)
         self._own(pointer, close, "context")
 
@@ -66,17 +64,17 @@ class Context(n.Closable):
         return now.value, peak.value
 
 
-_log_functions: list = []
+#: Kept for good: models and stores may keep a context open in C long after its Python object has gone.
+_log_functions: List[Any] = []
 
 
-def _log_function(log: LogCallback) -> s.LogFunction:
-    @s.LogFunction
+def _log_function(log: LogCallback) -> Any:
     def function(user: Optional[int], level: int, message: Optional[bytes]) -> None:
         try:
             log(k.LOG.name(level), s.string(message))
         except BaseException as raised:  # raised again by the call this thread is in
             n.pending.raised = raised
-    return function
+    return s.LogFunction(function)
 
 
 _default: Optional[Context] = None

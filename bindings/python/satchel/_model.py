@@ -113,7 +113,8 @@ class Model(n.Closable):
             cancel: fire it from another thread to stop.
         """
         if isinstance(texts, str):
-            return self.embed([texts], role=role, out=out, cancel=cancel)[0]
+            one: np.ndarray = self.embed([texts], role=role, out=out, cancel=cancel)[0]
+            return one
         data = [n.encode(text, "a text") for text in texts]
         if out is None:
             out = np.empty((len(data), self.dimension), dtype=np.float32)
@@ -123,10 +124,7 @@ class Model(n.Closable):
                              f"({len(data)}, {self.dimension})")
         for begin in range(0, len(data), _BATCH):
             part = data[begin:begin + _BATCH]
-            given = (s.Text * len(part))()
-            for i, text in enumerate(part):
-                given[i].data = ctypes.cast(text, c_void_p).value
-                given[i].length = len(text)
+            given = (s.GivenText * len(part))(*(s.GivenText(text, len(text)) for text in part))
             with self._handle as pointer, cancel_pointer(cancel) as stop:
                 n.call(n.library.satchel_model_embed, pointer, k.ROLE.value(role), given,
                        len(part), out[begin:begin + len(part)].ctypes.data, stop)

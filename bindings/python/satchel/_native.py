@@ -93,7 +93,7 @@ _declare("satchel_model_open_fd", _status, _handle_out, _handle, c_int32, c_uint
          POINTER(s.ModelOptions), _error)
 _declare("satchel_model_from_embedder", _status, _handle_out, _handle, POINTER(s.Embedder), _error)
 _declare("satchel_model_get_info", _status, _handle, POINTER(s.ModelInfo), c_size_t, _error)
-_declare("satchel_model_embed", _status, _handle, c_int32, POINTER(s.Text), c_size_t, c_void_p,
+_declare("satchel_model_embed", _status, _handle, c_int32, c_void_p, c_size_t, c_void_p,
          _handle, _error)
 _declare("satchel_model_tokenize", _status, _handle, c_char_p, c_size_t, POINTER(c_int32),
          c_size_t, POINTER(c_size_t), _error)

@@ -19,8 +19,8 @@ from . import _structs as s
 from . import _types as t
 from ._context import Cancel, Context, cancel_pointer, default_context
 from ._model import Model
+from .errors import NotFound
 
-PathLike = "Union[str, os.PathLike[str]]"
 Filter = Union[str, Mapping[str, Any], None]
 Bytes = Union[bytes, bytearray, memoryview]
 
@@ -355,7 +355,7 @@ class Store(n.Closable):
                 try:
                     n.call(n.library.satchel_store_get_root, pointer, len(found), name, len(name),
                            path, len(path), byref(documents))
-                except n.BY_STATUS["SATCHEL_NOT_FOUND"]:
+                except NotFound:
                     return found
                 found.append(t.Root(s.string(name.value), os.fsdecode(path.value),
                                     documents.value))
@@ -364,7 +364,6 @@ class Store(n.Closable):
         """Checks the whole store, and returns the problems found: an empty list if it is sound."""
         problems: List[str] = []
 
-        @s.ProblemFunction
         def report(user: Any, problem: Optional[bytes]) -> int:
             try:
                 problems.append(s.string(problem))
@@ -375,7 +374,8 @@ class Store(n.Closable):
 
         found = c_int64()
         with self._handle as pointer:
-            n.call(n.library.satchel_store_verify, pointer, report, None, byref(found))
+            n.call(n.library.satchel_store_verify, pointer, s.ProblemFunction(report), None,
+                   byref(found))
         return problems
 
     def backup(self, path: "Union[str, os.PathLike[str]]", *,

@@ -14,8 +14,13 @@ class Error(Structure):
 
 
 class Text(Structure):
-    # Pointers into Python's own bytes, so plain addresses.
+    """As the library gives it: an address, because a c_char_p would end at the first NUL."""
     _fields_ = [("data", c_void_p), ("length", c_size_t)]
+
+
+class GivenText(Structure):
+    """The same to give to the library: takes bytes, and keeps them alive."""
+    _fields_ = [("data", c_char_p), ("length", c_size_t)]
 
 
 LogFunction = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
@@ -173,11 +178,11 @@ class EventFile(Structure):
 
 
 class EventDone(Structure):
-    _fields_ = [(name, c_int64) for name in (
+    _fields_ = [*((name, c_int64) for name in (
         "elapsed_ms", "added", "changed", "removed", "renamed", "unchanged", "failed", "skipped",
         "chunks", "chunks_embedded", "chunks_reused", "bytes", "read_ms", "keyword_ms",
-        "embed_ms", "write_ms", "hits", "sentences", "search_ms", "answer_ms")
-    ] + [("confidence", c_float), ("reserved", c_int32)]
+        "embed_ms", "write_ms", "hits", "sentences", "search_ms", "answer_ms")),
+        ("confidence", c_float), ("reserved", c_int32)]
 
 
 class Event(Structure):
