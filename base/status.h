@@ -31,6 +31,7 @@ satchel_status sat_fail_memory(satchel_error *error, size_t size);
 /* Copies an error where `error` may be NULL. */
 void sat_error_copy(satchel_error *error, const satchel_error *from);
 void sat_error_clear(satchel_error *error);
+const char *sat_status_name(satchel_status status); /* satchel_status_name() */
 
 #define SAT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

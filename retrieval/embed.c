@@ -174,7 +174,7 @@ static satchel_status run_embedder(work *w, const satchel_text *texts, satchel_e
     if (status)
         return sat_fail(error, status < 0 ? status : SATCHEL_CALLBACK,
                         "the embedder '%s' failed with %s; the documents stay, found by keyword",
-                        w->store->model_name, satchel_status_name(status));
+                        w->store->model_name, sat_status_name(status));
     return check_vectors(w, dimension, error);
 }
 

@@ -55,7 +55,7 @@ static satchel_status callback_failed(const search *s, satchel_status status,
         return sat_fail(error, status, "cancelled while embedding the query");
     return sat_fail(error, status < 0 ? status : SATCHEL_CALLBACK,
                     "the embedder '%s' failed with %s on the query; search by keyword instead",
-                    s->store->model_name, satchel_status_name(status));
+                    s->store->model_name, sat_status_name(status));
 }
 
 static satchel_status embed_query(search *s, satchel_error *error) {

@@ -32,39 +32,5 @@ int32_t satchel_has_feature(const char *name) {
 }
 
 const char *satchel_status_name(satchel_status status) {
-#define NAME(code)                                                                                 \
-    case code:                                                                                     \
-        return #code
-    switch (status) {
-        NAME(SATCHEL_OK);
-        NAME(SATCHEL_INVALID_ARGUMENT);
-        NAME(SATCHEL_OUT_OF_MEMORY);
-        NAME(SATCHEL_MEMORY_LIMIT);
-        NAME(SATCHEL_IO);
-        NAME(SATCHEL_NOT_FOUND);
-        NAME(SATCHEL_EXISTS);
-        NAME(SATCHEL_DISK_FULL);
-        NAME(SATCHEL_PERMISSION);
-        NAME(SATCHEL_LOCKED);
-        NAME(SATCHEL_BUSY);
-        NAME(SATCHEL_CANCELLED);
-        NAME(SATCHEL_DAMAGED);
-        NAME(SATCHEL_UNSUPPORTED);
-        NAME(SATCHEL_TOO_NEW);
-        NAME(SATCHEL_NOT_A_STORE);
-        NAME(SATCHEL_WRONG_MODEL);
-        NAME(SATCHEL_INVALID_TEXT);
-        NAME(SATCHEL_INVALID_FILTER);
-        NAME(SATCHEL_INVALID_METADATA);
-        NAME(SATCHEL_LIMIT);
-        NAME(SATCHEL_CONFIRM_REMOVALS);
-        NAME(SATCHEL_CALLBACK);
-        NAME(SATCHEL_FORKED);
-        NAME(SATCHEL_READ_ONLY);
-        NAME(SATCHEL_NO_MODEL);
-        NAME(SATCHEL_INTERNAL);
-    default:
-        return "SATCHEL_UNKNOWN";
-    }
-#undef NAME
+    return sat_status_name(status);
 }
