@@ -34,7 +34,7 @@ typedef struct work {
     candidate *items;
     size_t count, capacity, wanted; /* wanted: without leads */
     size_t passage;                 /* being split */
-    sat_units units;
+    sat_cover units;
     float *found;         /* (candidates, question terms) 0, NEAR_TERM or 1 */
     float *passage_cover; /* (passages) covC */
 } work;
@@ -149,17 +149,17 @@ static satchel_status find_terms(work *self, size_t index, term_scan *scan,
 }
 
 /* How far found (question terms) has the unit. */
-static float unit_found(const sat_unit *unit, const float *found) {
+static float unit_found(const sat_cover_unit *unit, const float *found) {
     float first = found[unit->terms[0]];
     return unit->terms[1] < 0 ? first : fmaxf(first, found[unit->terms[1]]);
 }
 
 static satchel_status cover_terms(work *self, satchel_error *error) {
     const sat_query_terms *query = self->question->terms;
-    const sat_units *units = &self->units;
+    const sat_cover *units = &self->units;
     size_t n = query->count, cells;
     satchel_status status =
-        sat_units_make(&self->units, self->memory, self->terms, self->question, error);
+        sat_cover_make(&self->units, self->memory, self->terms, self->question, error);
     if (status)
         return status;
     if (!sat_mul_size(self->count, n, &cells))
@@ -377,7 +377,7 @@ satchel_status sat_extract_sentences(sat_extract *out, satchel_context *context,
     }
     sat_free(self.memory, self.items);
     sat_free(self.memory, self.found);
-    sat_units_free(&self.units, self.memory);
+    sat_cover_free(&self.units, self.memory);
     sat_arena_free(&self.arena);
     if (status)
         sat_extract_free(out, context);

@@ -4,7 +4,7 @@
  *
  * cover(text): the question's units weighted by idf; a unit counts 1 where the text has one of its terms,
  * 0.7 where only another term of the prefix class stands, else 0; as a share of all. A unit is a word, or, in
- * scripts without spaces, a character with the pairs it is part of (extract_units.c).
+ * scripts without spaces, a character with the pairs it is part of (extract_cover.c).
  *
  *   c1     cos(question, sentence)
  *   c2     cos(question, the sentence before it in the document and it, as one text)
@@ -67,18 +67,18 @@ satchel_status sat_extract_sentences(sat_extract *out, satchel_context *context,
 void sat_extract_free(sat_extract *extract, satchel_context *context);
 
 /* What a text may cover of a question. */
-typedef struct sat_unit {
+typedef struct sat_cover_unit {
     int terms[2]; /* indices into the question's terms; the second -1 if there is one only */
     float weight; /* all weights sum to 1, unless all are 0 */
-} sat_unit;
+} sat_cover_unit;
 
-typedef struct sat_units {
-    sat_unit *items;
+typedef struct sat_cover {
+    sat_cover_unit *items;
     size_t count, capacity;
-} sat_units;
+} sat_cover;
 
-satchel_status sat_units_make(sat_units *out, sat_memory *memory, sat_terms *terms,
+satchel_status sat_cover_make(sat_cover *out, sat_memory *memory, sat_terms *terms,
                               const sat_question *question, satchel_error *error);
-void sat_units_free(sat_units *units, sat_memory *memory);
+void sat_cover_free(sat_cover *units, sat_memory *memory);
 
 #endif

@@ -16,7 +16,7 @@ typedef struct place {
 typedef struct unit_maker {
     const sat_question *question;
     sat_memory *memory;
-    sat_units *out;
+    sat_cover *out;
     place *places;
     size_t count, capacity;
     sat_buffer scratch;
@@ -35,17 +35,17 @@ static int add_place(void *user, const char *term, size_t length, size_t start, 
 }
 
 static bool add_unit(unit_maker *maker, int first, int second, float factor) {
-    sat_units *units = maker->out;
+    sat_cover *units = maker->out;
     if (!sat_grow(maker->memory, (void **)&units->items, &units->capacity, units->count + 1,
                   sizeof *units->items))
         return false;
     const float *idf = maker->question->idf;
     float weight = second < 0 ? idf[first] : (idf[first] + idf[second]) / 2;
-    units->items[units->count++] = (sat_unit){{first, second}, factor * weight};
+    units->items[units->count++] = (sat_cover_unit){{first, second}, factor * weight};
     return true;
 }
 
-static bool has_word(const sat_units *units, int term) {
+static bool has_word(const sat_cover *units, int term) {
     for (size_t i = 0; i < units->count; i++)
         if (units->items[i].terms[0] == term && units->items[i].terms[1] < 0)
             return true;
@@ -113,9 +113,9 @@ static bool add_units(unit_maker *maker) {
     return true;
 }
 
-satchel_status sat_units_make(sat_units *out, sat_memory *memory, sat_terms *terms,
+satchel_status sat_cover_make(sat_cover *out, sat_memory *memory, sat_terms *terms,
                               const sat_question *question, satchel_error *error) {
-    *out = (sat_units){0};
+    *out = (sat_cover){0};
     unit_maker maker = {.question = question, .memory = memory, .out = out};
     sat_buffer_init(&maker.scratch, memory);
     bool made = sat_terms_each(terms, question->text, question->length, add_place, &maker) == 0 &&
@@ -123,8 +123,8 @@ satchel_status sat_units_make(sat_units *out, sat_memory *memory, sat_terms *ter
     sat_free(memory, maker.places);
     sat_buffer_free(&maker.scratch);
     if (!made) {
-        sat_units_free(out, memory);
-        return sat_memory_fail(memory, question->length * sizeof(sat_unit), error);
+        sat_cover_free(out, memory);
+        return sat_memory_fail(memory, question->length * sizeof(sat_cover_unit), error);
     }
     float sum = 0;
     for (size_t i = 0; i < out->count; i++)
@@ -134,7 +134,7 @@ satchel_status sat_units_make(sat_units *out, sat_memory *memory, sat_terms *ter
     return SATCHEL_OK;
 }
 
-void sat_units_free(sat_units *units, sat_memory *memory) {
+void sat_cover_free(sat_cover *units, sat_memory *memory) {
     sat_free(memory, units->items);
-    *units = (sat_units){0};
+    *units = (sat_cover){0};
 }
