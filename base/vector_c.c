@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-float sat_dot_c(const float *a, const float *b, size_t n) {
+static float dot_c(const float *a, const float *b, size_t n) {
     float lane[8] = {0};
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
@@ -19,12 +19,12 @@ float sat_dot_c(const float *a, const float *b, size_t n) {
            ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
-void sat_dot_rows_c(float *out, const float *rows, const float *query, size_t count, size_t n) {
+static void dot_rows_c(float *out, const float *rows, const float *query, size_t count, size_t n) {
     for (size_t r = 0; r < count; r++)
-        out[r] = sat_dot_c(rows + r * n, query, n);
+        out[r] = dot_c(rows + r * n, query, n);
 }
 
-void sat_scale_c(float *a, float scale, size_t n) {
+static void scale_c(float *a, float scale, size_t n) {
     for (size_t i = 0; i < n; i++)
         a[i] *= scale;
 }
@@ -51,8 +51,8 @@ void sat_from_f16_c(float *out, const uint16_t *in, size_t n) {
 }
 
 const sat_vector_kernels sat_vector_kernels_c = {
-    .dot = sat_dot_c,
-    .dot_rows = sat_dot_rows_c,
-    .scale = sat_scale_c,
+    .dot = dot_c,
+    .dot_rows = dot_rows_c,
+    .scale = scale_c,
     .from_f16 = sat_from_f16_c,
 };

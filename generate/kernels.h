@@ -25,8 +25,8 @@
 #include <stdint.h>
 
 enum {
-    SAT_STRIP = 32,     /* output features in a strip, the unit of packing and of ranges */
-    SAT_Q8_BLOCK = 32,  /* columns that share a scale */
+    SAT_STRIP = 32,    /* output features in a strip, the unit of packing and of ranges */
+    SAT_Q8_BLOCK = 32, /* columns that share a scale */
     SAT_ACTIVATION_NONE = 0,
     SAT_ACTIVATION_GELU = 1 /* x/2 · (1 + erf(x/√2)) */
 };
@@ -65,8 +65,8 @@ typedef enum sat_weight_type { SAT_WEIGHT_F32, SAT_WEIGHT_F16, SAT_WEIGHT_Q8 } s
  * (VNNI, activations + 128) start from `offset`.
  */
 typedef struct sat_weights {
-    const void *packed;  /* 64-byte aligned, sat_weights_size() bytes */
-    const float *bias;   /* (n), or NULL */
+    const void *packed; /* 64-byte aligned, sat_weights_size() bytes */
+    const float *bias;  /* (n), or NULL */
     size_t n, k;
     sat_weight_type type;
 } sat_weights;
@@ -80,8 +80,8 @@ typedef struct sat_norm {
 /* ------------------------------------------------------------------ the table of a level */
 
 typedef struct sat_kernels {
-    int32_t level;   /* SATCHEL_CPU_* */
-    uint8_t q8_flip; /* quantized bytes are stored XOR this: 0x80 makes int8 + 128 */
+    int32_t level;    /* SATCHEL_CPU_* */
+    uint8_t q8_flip;  /* quantized bytes are stored XOR this: 0x80 makes int8 + 128 */
     size_t tile_rows; /* rows that gemm_f32 likes multiples of */
 
     /* (rows, columns) of floats to bytes and scales; columns % 32 == 0. */
@@ -133,9 +133,9 @@ static inline size_t sat_weights_strips(const sat_weights *weights) {
 
 /* Where a product goes: floats, quantized rows (needs n % 32 == 0), or both. */
 typedef struct sat_output {
-    sat_rows rows;    /* data NULL: not wanted */
-    sat_q8_rows q8;   /* values NULL: not wanted; columns = n */
-    int activation;   /* SAT_ACTIVATION_* */
+    sat_rows rows;  /* data NULL: not wanted */
+    sat_q8_rows q8; /* values NULL: not wanted; columns = n */
+    int activation; /* SAT_ACTIVATION_* */
 } sat_output;
 
 /* Rows [row, row_end) of x to q8. */
@@ -162,8 +162,8 @@ typedef struct sat_attention {
     size_t stride;          /* floats between tokens of q, k and v */
     size_t length, dim;
     float scale;
-    sat_rows out;   /* (length, dim), at the head's first column; data NULL: not wanted */
-    sat_q8_rows q8; /* whole rows: token 0 of the sequence, column 0; values NULL: not wanted */
+    sat_rows out;     /* (length, dim), at the head's first column; data NULL: not wanted */
+    sat_q8_rows q8;   /* whole rows: token 0 of the sequence, column 0; values NULL: not wanted */
     size_t q8_column; /* the head's first column in q8; it and dim must be multiples of 32 */
 } sat_attention;
 

@@ -9,11 +9,13 @@
 #include "generate/kernels_isa.h"
 
 enum {
-    QUERIES = 28,     /* queries at a time: twice 14, the widest level's tile */
-    SCORES_SKEW = 16  /* keeps rows of scores from falling into one set of the cache */
+    QUERIES = 28,    /* queries at a time: twice 14, the widest level's tile */
+    SCORES_SKEW = 16 /* keeps rows of scores from falling into one set of the cache */
 };
 
-static size_t round_up(size_t n) { return (n + SAT_STRIP - 1) / SAT_STRIP * SAT_STRIP; }
+static size_t round_up(size_t n) {
+    return (n + SAT_STRIP - 1) / SAT_STRIP * SAT_STRIP;
+}
 
 size_t sat_attention_scratch(size_t length, size_t dim) {
     size_t keys, values, scores, size;
@@ -44,10 +46,10 @@ static void pack_values(float *values, const sat_attention *attention) {
 void sat_attend(const sat_kernels *kernels, const sat_attention *attention, void *scratch) {
     size_t length = attention->length, dim = attention->dim, stride = attention->stride;
     size_t padded = round_up(length), row = padded + SCORES_SKEW;
-    float *keys = scratch;                            // (padded / 32, dim, 32)
-    float *values = keys + padded * dim;              // (ceil(dim / 32), length, 32)
-    float *out = values + length * round_up(dim);     // (QUERIES, 32)
-    float *scores = out + QUERIES * SAT_STRIP;        // (QUERIES, row)
+    float *keys = scratch;                        // (padded / 32, dim, 32)
+    float *values = keys + padded * dim;          // (ceil(dim / 32), length, 32)
+    float *out = values + length * round_up(dim); // (QUERIES, 32)
+    float *scores = out + QUERIES * SAT_STRIP;    // (QUERIES, row)
 
     for (size_t j = 0; j < length; j += SAT_STRIP)
         kernels->transpose(keys + j * dim, attention->k + j * stride, stride,

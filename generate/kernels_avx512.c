@@ -9,7 +9,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 /* A loop of constant length over registers, always unrolled. */
-#define EACH(i, n) _Pragma("GCC unroll 14") for (int i = 0; i < (n); i++)
+#define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
 
 /* ------------------------------------------------------------------ products */
 
@@ -18,23 +18,20 @@ INLINE void q8_tile(float *acc, size_t acc_stride, int add, const uint8_t *a, si
                     const float *a_scales, size_t scales_stride, const sat_q8_strip_block *block,
                     size_t blocks, const int M) {
     __m512 out[6][2];
-    EACH(i, M) {
+    EACH (i, M) {
         out[i][0] = add ? _mm512_loadu_ps(acc + i * acc_stride) : _mm512_setzero_ps();
         out[i][1] = add ? _mm512_loadu_ps(acc + i * acc_stride + 16) : _mm512_setzero_ps();
     }
     for (size_t b = 0; b < blocks; b++, block++, a += 32, a_scales++) {
         __m512i sum[6][2];
-#pragma GCC unroll 6
-        for (int i = 0; i < M; i++) {
+        EACH (i, M) {
             sum[i][0] = _mm512_load_si512(block->offset);
             sum[i][1] = _mm512_load_si512(block->offset + 16);
         }
-#pragma GCC unroll 8
-        for (int k = 0; k < 8; k++) {
+        EACH (k, 8) {
             __m512i w0 = _mm512_load_si512(block->weights[k]);
             __m512i w1 = _mm512_load_si512(block->weights[k] + 16);
-#pragma GCC unroll 6
-            for (int i = 0; i < M; i++) {
+            EACH (i, M) {
                 int32_t four;
                 memcpy(&four, a + i * a_stride + 4 * k, 4);
                 __m512i x = _mm512_set1_epi32(four);
@@ -43,16 +40,15 @@ INLINE void q8_tile(float *acc, size_t acc_stride, int add, const uint8_t *a, si
             }
         }
         __m512 s0 = _mm512_load_ps(block->scale), s1 = _mm512_load_ps(block->scale + 16);
-#pragma GCC unroll 6
-        for (int i = 0; i < M; i++) {
+        EACH (i, M) {
             __m512 scale = _mm512_set1_ps(a_scales[i * scales_stride]);
-            out[i][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i][0]), _mm512_mul_ps(s0, scale),
-                                        out[i][0]);
-            out[i][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i][1]), _mm512_mul_ps(s1, scale),
-                                        out[i][1]);
+            out[i][0] =
+                _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i][0]), _mm512_mul_ps(s0, scale), out[i][0]);
+            out[i][1] =
+                _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i][1]), _mm512_mul_ps(s1, scale), out[i][1]);
         }
     }
-    EACH(i, M) {
+    EACH (i, M) {
         _mm512_storeu_ps(acc + i * acc_stride, out[i][0]);
         _mm512_storeu_ps(acc + i * acc_stride + 16, out[i][1]);
     }
@@ -61,64 +57,49 @@ INLINE void q8_tile(float *acc, size_t acc_stride, int add, const uint8_t *a, si
 static void gemm_q8_avx512(float *acc, size_t acc_stride, int add, const uint8_t *a,
                            size_t a_stride, const float *a_scales, size_t scales_stride,
                            const void *strip, size_t blocks, size_t rows) {
-#define TILE(m)                                                                                    \
-    q8_tile(acc, acc_stride, add, a, a_stride, a_scales, scales_stride, strip, blocks, m)
-    for (; rows >= 6; rows -= 6) {
-        TILE(6);
-        acc += 6 * acc_stride;
-        a += 6 * a_stride;
-        a_scales += 6 * scales_stride;
+#define TILES(m)                                                                                   \
+    for (; rows >= (m); rows -= (m)) {                                                             \
+        q8_tile(acc, acc_stride, add, a, a_stride, a_scales, scales_stride, strip, blocks, m);     \
+        acc += (m)*acc_stride;                                                                     \
+        a += (m)*a_stride;                                                                         \
+        a_scales += (m)*scales_stride;                                                             \
     }
-    switch (rows) {
-    case 5:
-        TILE(5);
-        break;
-    case 4:
-        TILE(4);
-        break;
-    case 3:
-        TILE(3);
-        break;
-    case 2:
-        TILE(2);
-        break;
-    case 1:
-        TILE(1);
-        break;
-    }
-#undef TILE
+    TILES(6)
+    TILES(4)
+    TILES(2)
+    TILES(1)
+#undef TILES
 }
 
 /* M rows by 32 outputs. */
 INLINE void f32_tile(float *acc, size_t acc_stride, int add, const float *a, size_t a_stride,
                      const float *strip, size_t k, const int M) {
     __m512 out[14][2];
-    EACH(i, M) {
+    EACH (i, M) {
         out[i][0] = add ? _mm512_loadu_ps(acc + i * acc_stride) : _mm512_setzero_ps();
         out[i][1] = add ? _mm512_loadu_ps(acc + i * acc_stride + 16) : _mm512_setzero_ps();
     }
     for (size_t j = 0; j < k; j++, strip += SAT_STRIP) {
         __m512 w0 = _mm512_load_ps(strip), w1 = _mm512_load_ps(strip + 16);
-#pragma GCC unroll 14
-        for (int i = 0; i < M; i++) {
+        EACH (i, M) {
             __m512 x = _mm512_set1_ps(a[i * a_stride + j]);
             out[i][0] = _mm512_fmadd_ps(x, w0, out[i][0]);
             out[i][1] = _mm512_fmadd_ps(x, w1, out[i][1]);
         }
     }
-    EACH(i, M) {
+    EACH (i, M) {
         _mm512_storeu_ps(acc + i * acc_stride, out[i][0]);
         _mm512_storeu_ps(acc + i * acc_stride + 16, out[i][1]);
     }
 }
 
-static void gemm_f32_avx512(float *acc, size_t acc_stride, int add, const float *a,
-                            size_t a_stride, const float *strip, size_t k, size_t rows) {
+static void gemm_f32_avx512(float *acc, size_t acc_stride, int add, const float *a, size_t a_stride,
+                            const float *strip, size_t k, size_t rows) {
 #define TILES(m)                                                                                   \
     for (; rows >= (m); rows -= (m)) {                                                             \
         f32_tile(acc, acc_stride, add, a, a_stride, strip, k, m);                                  \
-        acc += (m) * acc_stride;                                                                   \
-        a += (m) * a_stride;                                                                       \
+        acc += (m)*acc_stride;                                                                     \
+        a += (m)*a_stride;                                                                         \
     }
     TILES(14)
     TILES(8)
@@ -139,7 +120,7 @@ INLINE void quantize_four(uint8_t *out, size_t out_step, float *scale, size_t sc
     size_t at[4]; /* past the end: the last block again */
     __m512 in[4][2];
     __m512i m[4], q[4];
-    EACH(i, 4) {
+    EACH (i, 4) {
         at[i] = i == 0 || (size_t)i < count ? (size_t)i : at[i - 1];
         in[i][0] = _mm512_loadu_ps(x + at[i] * x_step);
         in[i][1] = _mm512_loadu_ps(x + at[i] * x_step + 16);
@@ -147,10 +128,10 @@ INLINE void quantize_four(uint8_t *out, size_t out_step, float *scale, size_t sc
         m[i] = _mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(in[i][0]), magnitude),
                                 _mm512_and_si512(_mm512_castps_si512(in[i][1]), magnitude));
     }
-    __m512i a = _mm512_max_epi32(_mm512_unpacklo_epi32(m[0], m[1]),
-                                 _mm512_unpackhi_epi32(m[0], m[1]));
-    __m512i b = _mm512_max_epi32(_mm512_unpacklo_epi32(m[2], m[3]),
-                                 _mm512_unpackhi_epi32(m[2], m[3]));
+    __m512i a =
+        _mm512_max_epi32(_mm512_unpacklo_epi32(m[0], m[1]), _mm512_unpackhi_epi32(m[0], m[1]));
+    __m512i b =
+        _mm512_max_epi32(_mm512_unpacklo_epi32(m[2], m[3]), _mm512_unpackhi_epi32(m[2], m[3]));
     a = _mm512_max_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
     __m256i c = _mm256_max_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
     __m128i d = _mm_max_epi32(_mm256_castsi256_si128(c), _mm256_extracti128_si256(c, 1));
@@ -160,21 +141,19 @@ INLINE void quantize_four(uint8_t *out, size_t out_step, float *scale, size_t sc
     __mmask8 usable = _mm_mask_cmp_ps_mask(finite, largest, _mm_set1_ps(SAT_Q8_TINY), _CMP_GE_OQ);
     float inverse[4], unit[4];
     _mm_storeu_ps(inverse, _mm_maskz_div_ps(usable, _mm_set1_ps(127.0f), largest));
-    _mm_storeu_ps(unit, _mm_mask_mov_ps(none, finite,
-                                        _mm_maskz_mul_ps(usable, largest,
-                                                         _mm_set1_ps(1.0f / 127.0f))));
-    EACH(i, 4) {
+    _mm_storeu_ps(unit,
+                  _mm_mask_mov_ps(none, finite,
+                                  _mm_maskz_mul_ps(usable, largest, _mm_set1_ps(1.0f / 127.0f))));
+    EACH (i, 4) {
         __m512 by = _mm512_set1_ps(inverse[i]);
         scale[at[i] * scale_step] = unit[i];
         q[i] = _mm512_packs_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(in[i][0], by)),
                                   _mm512_cvtps_epi32(_mm512_mul_ps(in[i][1], by)));
     }
-    EACH(i, 2) {
-        __m512i bytes = _mm512_permutexvar_epi32(
-            order, _mm512_packs_epi16(q[2 * i], q[2 * i + 1]));
+    EACH (i, 2) {
+        __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(q[2 * i], q[2 * i + 1]));
         bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8((char)0x80));
-        _mm256_storeu_si256((__m256i *)(out + at[2 * i] * out_step),
-                            _mm512_castsi512_si256(bytes));
+        _mm256_storeu_si256((__m256i *)(out + at[2 * i] * out_step), _mm512_castsi512_si256(bytes));
         _mm256_storeu_si256((__m256i *)(out + at[2 * i + 1] * out_step),
                             _mm512_extracti64x4_epi64(bytes, 1));
     }
@@ -211,26 +190,21 @@ INLINE void transpose_block(float *out, const float *in, size_t stride, size_t r
                             size_t columns) {
     __mmask16 mask = (__mmask16)((1u << columns) - 1);
     __m512 r[16], t[16];
-#pragma GCC unroll 16
-    for (size_t i = 0; i < 16; i++)
-        r[i] = i < rows ? _mm512_maskz_loadu_ps(mask, in + i * stride) : _mm512_setzero_ps();
-#pragma GCC unroll 8
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    EACH (i, 16)
+        r[i] =
+            (size_t)i < rows ? _mm512_maskz_loadu_ps(mask, in + i * stride) : _mm512_setzero_ps();
+    EACH (i, 8) {
+        t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
     }
-#pragma GCC unroll 4
-    for (int i = 0; i < 16; i += 4) {
-        __m512d a = _mm512_castps_pd(t[i]), b = _mm512_castps_pd(t[i + 1]);
-        __m512d c = _mm512_castps_pd(t[i + 2]), d = _mm512_castps_pd(t[i + 3]);
-        r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
-        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
-        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
-        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+    EACH (i, 4) {
+        r[4 * i] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        r[4 * i + 1] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        r[4 * i + 2] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        r[4 * i + 3] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
     }
     /* 128-bit lane l of r[4i + c] now holds rows 4i to 4i+3 of column 4l + c. */
-#pragma GCC unroll 4
-    for (int c = 0; c < 4; c++) {
+    EACH (c, 4) {
         __m512 a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x44);
         __m512 b = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xee);
         __m512 d = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x44);
@@ -240,9 +214,8 @@ INLINE void transpose_block(float *out, const float *in, size_t stride, size_t r
         t[8 + c] = _mm512_shuffle_f32x4(b, e, 0x88);
         t[12 + c] = _mm512_shuffle_f32x4(b, e, 0xdd);
     }
-#pragma GCC unroll 16
-    for (size_t i = 0; i < 16; i++)
-        if (i < columns)
+    EACH (i, 16)
+        if ((size_t)i < columns)
             _mm512_storeu_ps(out + i * SAT_STRIP, t[i]);
 }
 
@@ -264,14 +237,18 @@ INLINE void exp2_avx512(__m512 *y, const int N) {
     static const float P[] = {SAT_EXP2_P5, SAT_EXP2_P4, SAT_EXP2_P3, SAT_EXP2_P2, SAT_EXP2_P1, 1};
     const __m512 magic = _mm512_set1_ps(SAT_ROUND_MAGIC);
     __m512 t[8], p[8];
-    EACH(i, N) y[i] = _mm512_max_ps(y[i], _mm512_set1_ps(SAT_EXP2_LEAST));
-    EACH(i, N) t[i] = _mm512_add_ps(y[i], magic);
-    EACH(i, N) y[i] = _mm512_sub_ps(y[i], _mm512_sub_ps(t[i], magic));
-    EACH(i, N) p[i] = _mm512_set1_ps(SAT_EXP2_P6);
-#pragma GCC unroll 6
-    for (int k = 0; k < 6; k++)
-        EACH(i, N) p[i] = _mm512_fmadd_ps(p[i], y[i], _mm512_set1_ps(P[k]));
-    EACH(i, N) {
+    EACH (i, N)
+        y[i] = _mm512_max_ps(y[i], _mm512_set1_ps(SAT_EXP2_LEAST));
+    EACH (i, N)
+        t[i] = _mm512_add_ps(y[i], magic);
+    EACH (i, N)
+        y[i] = _mm512_sub_ps(y[i], _mm512_sub_ps(t[i], magic));
+    EACH (i, N)
+        p[i] = _mm512_set1_ps(SAT_EXP2_P6);
+    EACH (k, 6)
+        EACH (i, N)
+            p[i] = _mm512_fmadd_ps(p[i], y[i], _mm512_set1_ps(P[k]));
+    EACH (i, N) {
         __m512i n = _mm512_slli_epi32(_mm512_castps_si512(t[i]), 23);
         y[i] = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p[i]), n));
     }
@@ -282,12 +259,13 @@ INLINE void gelu_avx512(__m512 *x, const int N) {
     static const float Q[] = {SAT_GELU_Q7, SAT_GELU_Q6, SAT_GELU_Q5, SAT_GELU_Q4,
                               SAT_GELU_Q3, SAT_GELU_Q2, SAT_GELU_Q1, -1};
     __m512 q[8]; /* becomes Φ(−|x|) */
-    EACH(i, N) q[i] = _mm512_set1_ps(SAT_GELU_Q8);
-#pragma GCC unroll 8
-    for (int k = 0; k < 8; k++)
-        EACH(i, N) q[i] = _mm512_fmadd_ps(q[i], _mm512_abs_ps(x[i]), _mm512_set1_ps(Q[k]));
+    EACH (i, N)
+        q[i] = _mm512_set1_ps(SAT_GELU_Q8);
+    EACH (k, 8)
+        EACH (i, N)
+            q[i] = _mm512_fmadd_ps(q[i], _mm512_abs_ps(x[i]), _mm512_set1_ps(Q[k]));
     exp2_avx512(q, N);
-    EACH(i, N) {
+    EACH (i, N) {
         __mmask16 positive = _mm512_cmp_ps_mask(x[i], _mm512_setzero_ps(), _CMP_NLT_UQ);
         q[i] = _mm512_mask_sub_ps(q[i], positive, _mm512_set1_ps(1.0f), q[i]);
         x[i] = _mm512_mul_ps(x[i], q[i]);
@@ -298,14 +276,14 @@ INLINE void gelu_avx512(__m512 *x, const int N) {
 INLINE void finish_rows(float *out, size_t out_stride, const float *acc, size_t acc_stride,
                         const float *bias, int gelu, const int rows) {
     __m512 x[8];
-    EACH(r, rows) {
+    EACH (r, rows) {
         const float *in = acc + r * acc_stride;
         x[2 * r] = _mm512_add_ps(_mm512_loadu_ps(in), _mm512_loadu_ps(bias));
         x[2 * r + 1] = _mm512_add_ps(_mm512_loadu_ps(in + 16), _mm512_loadu_ps(bias + 16));
     }
     if (gelu)
         gelu_avx512(x, 2 * rows);
-    EACH(r, rows) {
+    EACH (r, rows) {
         _mm512_storeu_ps(out + r * out_stride, x[2 * r]);
         _mm512_storeu_ps(out + r * out_stride + 16, x[2 * r + 1]);
     }
@@ -336,34 +314,35 @@ INLINE __mmask16 lanes_from(size_t n, size_t i) {
 
 /* R rows together: a row alone is one chain of additions after another. */
 INLINE void norm_rows(float *out, size_t out_stride, const float *x, size_t x_stride,
-                      const float *residual, size_t residual_stride, const sat_norm *norm,
-                      size_t n, const int R) {
+                      const float *residual, size_t residual_stride, const sat_norm *norm, size_t n,
+                      const int R) {
     __m512 sum[4], mean[4], inverse[4];
-    EACH(r, R) sum[r] = _mm512_setzero_ps();
+    EACH (r, R)
+        sum[r] = _mm512_setzero_ps();
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 mask = lanes_from(n, i);
-        EACH(r, R) {
+        EACH (r, R) {
             __m512 y = _mm512_maskz_loadu_ps(mask, x + r * x_stride + i);
             if (residual)
-                y = _mm512_add_ps(
-                    y, _mm512_maskz_loadu_ps(mask, residual + r * residual_stride + i));
+                y = _mm512_add_ps(y,
+                                  _mm512_maskz_loadu_ps(mask, residual + r * residual_stride + i));
             _mm512_mask_storeu_ps(out + r * out_stride + i, mask, y);
             sum[r] = _mm512_add_ps(sum[r], y);
         }
     }
-    EACH(r, R) {
+    EACH (r, R) {
         mean[r] = _mm512_set1_ps(sum_lanes(sum[r]) / (float)n);
         sum[r] = _mm512_setzero_ps();
     }
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 mask = lanes_from(n, i);
-        EACH(r, R) {
+        EACH (r, R) {
             __m512 y = _mm512_maskz_loadu_ps(mask, out + r * out_stride + i);
             y = _mm512_maskz_sub_ps(mask, y, mean[r]);
             sum[r] = _mm512_fmadd_ps(y, y, sum[r]);
         }
     }
-    EACH(r, R) {
+    EACH (r, R) {
         __m128 variance = _mm_set_ss(sum_lanes(sum[r]) / (float)n + norm->epsilon);
         inverse[r] = _mm512_broadcastss_ps(_mm_div_ss(_mm_set_ss(1.0f), _mm_sqrt_ss(variance)));
     }
@@ -371,11 +350,10 @@ INLINE void norm_rows(float *out, size_t out_stride, const float *x, size_t x_st
         __mmask16 mask = lanes_from(n, i);
         __m512 gamma = _mm512_maskz_loadu_ps(mask, norm->gamma + i);
         __m512 beta = _mm512_maskz_loadu_ps(mask, norm->beta + i);
-        EACH(r, R) {
+        EACH (r, R) {
             __m512 y = _mm512_maskz_loadu_ps(mask, out + r * out_stride + i);
             y = _mm512_mul_ps(_mm512_sub_ps(y, mean[r]), inverse[r]);
-            _mm512_mask_storeu_ps(out + r * out_stride + i, mask,
-                                  _mm512_fmadd_ps(y, gamma, beta));
+            _mm512_mask_storeu_ps(out + r * out_stride + i, mask, _mm512_fmadd_ps(y, gamma, beta));
         }
     }
 }
@@ -405,10 +383,10 @@ static float softmax_avx512(float *x, float scale, size_t n) {
                                      _mm512_maskz_loadu_ps(lanes_from(n, i), x + i), largest);
     largest = _mm512_set1_ps(_mm512_reduce_max_ps(largest));
     for (i = 0; i + 64 <= n; i += 64) {
-        EACH(j, 4)
-        y[j] = _mm512_mul_ps(by, _mm512_sub_ps(_mm512_loadu_ps(x + i + 16 * j), largest));
+        EACH (j, 4)
+            y[j] = _mm512_mul_ps(by, _mm512_sub_ps(_mm512_loadu_ps(x + i + 16 * j), largest));
         exp2_avx512(y, 4);
-        EACH(j, 4) {
+        EACH (j, 4) {
             _mm512_storeu_ps(x + i + 16 * j, y[j]);
             sum = _mm512_add_ps(sum, y[j]);
         }

@@ -95,8 +95,8 @@ static void quantize_c(uint8_t *values, size_t values_stride, float *scales, siz
 }
 
 static void gemm_q8_c(float *acc, size_t acc_stride, int add, const uint8_t *a, size_t a_stride,
-                      const float *a_scales, size_t scales_stride, const void *strip,
-                      size_t blocks, size_t rows) {
+                      const float *a_scales, size_t scales_stride, const void *strip, size_t blocks,
+                      size_t rows) {
     const sat_q8_strip_block *block = strip;
     for (size_t r = 0; r < rows; r++) {
         float *out = acc + r * acc_stride;

@@ -83,8 +83,8 @@ void sat_weights_pack(void *packed, sat_weight_type type, size_t n, size_t k, co
                        sizeof(uint16_t));
         } else {
             size_t blocks = k / SAT_Q8_BLOCK;
-            pack_q8((sat_q8_strip_block *)strip, column,
-                    (const uint8_t *)source + i * blocks * 34, blocks);
+            pack_q8((sat_q8_strip_block *)strip, column, (const uint8_t *)source + i * blocks * 34,
+                    blocks);
         }
     }
 }

@@ -14,7 +14,7 @@ extern const sat_kernels sat_kernels_dotprod; /* AArch64 only */
 /* One block of 32 inputs in a strip of Q8 weights. */
 typedef struct sat_q8_strip_block {
     float scale[32];
-    int32_t offset[32];    /* −128·Σ weights, what activations + 128 add too much */
+    int32_t offset[32]; /* −128·Σ weights, what activations + 128 add too much */
     int8_t weights[8][32][4];
 } sat_q8_strip_block;
 

@@ -1,0 +1,30 @@
+/* What a level's instructions reach at best on this machine: independent chains in registers, and reads
+ * of memory. For the shares that --bench prints. */
+#ifndef SATCHEL_TESTS_KERNELS_ROOF_H
+#define SATCHEL_TESTS_KERNELS_ROOF_H
+
+#include <stddef.h>
+
+typedef struct kernel_roof {
+    const char *int8; /* the instructions behind int8_ops */
+    /* Run `rounds` rounds and return the operations done, a multiply-add counting as two. */
+    double (*float_ops)(size_t rounds);
+    double (*int8_ops)(size_t rounds);
+    void (*read)(const void *data, size_t bytes); /* bytes % 4096 == 0, 64-byte aligned */
+} kernel_roof;
+
+extern const kernel_roof kernel_roof_avx2, kernel_roof_avx512, kernel_roof_neon,
+    kernel_roof_dotprod;
+
+/* Keeps the compiler from seeing what a vector register holds. */
+#if defined(__x86_64__)
+#define OPAQUE(x) __asm__ volatile("" : "+v"(x))
+#else
+#define OPAQUE(x) __asm__ volatile("" : "+w"(x))
+#endif
+/* Sixteen accumulators would not fit AVX2's registers beside the operands. */
+#define TWELVE(do)                                                                                 \
+    do                                                                                             \
+    (0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11)
+
+#endif
