@@ -108,6 +108,11 @@ static int scan_term(void *user, const char *term, size_t length, size_t start, 
     int index = sat_query_terms_find(scan->query, term, length);
     if (index >= 0)
         scan->found[index] = 1;
+    int lone[2];
+    sat_query_terms_find_lone(scan->query, term, length, lone);
+    for (int i = 0; i < 2; i++)
+        if (lone[i] >= 0)
+            scan->found[lone[i]] = 1;
     int prefix = sat_query_terms_find_prefix(scan->query, term, length);
     if (prefix >= 0)
         for (size_t i = 0; i < scan->query->count; i++)

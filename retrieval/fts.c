@@ -25,6 +25,11 @@ static int emit_token(void *user, const char *term, size_t length, size_t start,
     return out->token(out->context, 0, term, (int)length, (int)start, (int)end);
 }
 
+static int emit_beside(void *user, const char *term, size_t length, size_t start, size_t end) {
+    fts_token *out = user;
+    return out->token(out->context, FTS5_TOKEN_COLOCATED, term, (int)length, (int)start, (int)end);
+}
+
 static int tokenizer_create(void *memory, const char **arguments, int count, Fts5Tokenizer **out) {
     *out = NULL;
     if (count > 0)
@@ -46,8 +51,8 @@ static int tokenizer_run(Fts5Tokenizer *tokenizer, void *context, int flags, con
     if (flags & FTS5_TOKENIZE_QUERY)
         return length > 0 ? token(context, 0, text, length, 0, length) : SQLITE_OK;
     fts_token out = {context, token};
-    int code = sat_terms_each((sat_terms *)tokenizer, text, length > 0 ? (size_t)length : 0,
-                              emit_token, &out);
+    int code = sat_terms_index((sat_terms *)tokenizer, text, length > 0 ? (size_t)length : 0,
+                               emit_token, emit_beside, &out);
     return code < 0 ? SQLITE_NOMEM : code;
 }
 
@@ -174,6 +179,11 @@ static int add_prefix(sat_query_terms *query, const char *term, size_t length, i
     return 0;
 }
 
+static bool is_lone(const char *term, size_t length) {
+    int32_t code;
+    return sat_utf8_decode(term, length, &code) == length && sat_is_unspaced(code);
+}
+
 typedef struct query_maker {
     sat_query_terms *query;
     const char *text;
@@ -184,9 +194,8 @@ typedef struct query_maker {
 static int add_query_term(void *user, const char *term, size_t length, size_t start, size_t end) {
     query_maker *maker = user;
     sat_query_terms *query = maker->query;
-    float weight = sat_asks(maker->text, maker->length, start, end, &maker->scratch)
-                       ? SAT_ASKING_WEIGHT
-                       : 1;
+    float weight =
+        sat_asks(maker->text, maker->length, start, end, &maker->scratch) ? SAT_ASKING_WEIGHT : 1;
     if (maker->scratch.failed)
         return SATCHEL_OUT_OF_MEMORY;
     uint16_t *slot = find_slot(query, query->term_slots, false, term, length);
@@ -205,6 +214,8 @@ static int add_query_term(void *user, const char *term, size_t length, size_t st
     item->length = length;
     item->count = 1;
     item->weight = weight;
+    item->lone = is_lone(term, length);
+    query->has_lone = query->has_lone || item->lone;
     *slot = (uint16_t)++query->count;
     return 0;
 }
@@ -248,6 +259,17 @@ int sat_query_terms_find_prefix(const sat_query_terms *query, const char *term, 
     return prefix ? *find_slot(query, query->prefix_slots, true, term, prefix) - 1 : -1;
 }
 
+void sat_query_terms_find_lone(const sat_query_terms *query, const char *term, size_t length,
+                               int found[2]) {
+    int32_t code;
+    found[0] = found[1] = -1;
+    size_t first = query->has_lone ? sat_utf8_decode(term, length, &code) : length;
+    if (first == length || !sat_is_unspaced(code))
+        return;
+    found[0] = sat_query_terms_find(query, term, first);
+    found[1] = sat_query_terms_find(query, term + first, length - first);
+}
+
 static void append_phrase(sat_buffer *out, bool first, const char *text, size_t length,
                           const char *end) {
     sat_buffer_append_text(out, first ? "\"" : " OR \"");
@@ -261,7 +283,8 @@ static void append_phrase(sat_buffer *out, bool first, const char *text, size_t 
 
 bool sat_query_terms_match(const sat_query_terms *query, sat_buffer *out) {
     for (size_t i = 0; i < query->count; i++)
-        append_phrase(out, i == 0, query->items[i].text, query->items[i].length, "\"");
+        append_phrase(out, i == 0, query->items[i].text, query->items[i].length,
+                      query->items[i].lone ? "\"*" : "\"");
     for (size_t i = 0; i < query->prefix_count; i++)
         append_phrase(out, false, query->prefixes[i].text, query->prefixes[i].length, "\"*");
     return !out->failed;

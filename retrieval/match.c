@@ -9,6 +9,7 @@ typedef struct match_finder {
     sat_matches *out;
     sat_memory *memory;
     const sat_query_terms *query;
+    const char *text;
 } match_finder;
 
 /* The query's term that a term of the text is, or is near to by its prefix class; -1: none. */
@@ -25,12 +26,10 @@ static int query_term(const sat_query_terms *query, const char *term, size_t len
     return -1;
 }
 
-static int add_match(void *user, const char *term, size_t length, size_t start, size_t end) {
-    match_finder *finder = user;
-    int index = query_term(finder->query, term, length);
-    if (index < 0)
-        return 0;
+static int add_range(match_finder *finder, int term, size_t start, size_t end) {
     sat_matches *out = finder->out;
+    if (term < 0)
+        return 0;
     if (out->count > 0 && start <= out->items[out->count - 1].end) {
         sat_match *last = &out->items[out->count - 1];
         if (end > last->end)
@@ -40,15 +39,31 @@ static int add_match(void *user, const char *term, size_t length, size_t start, 
     if (!sat_grow(finder->memory, (void **)&out->items, &out->capacity, out->count + 1,
                   sizeof *out->items))
         return SATCHEL_OUT_OF_MEMORY;
-    out->items[out->count++] = (sat_match){start, end, index};
+    out->items[out->count++] = (sat_match){start, end, term};
     return 0;
+}
+
+static int add_match(void *user, const char *term, size_t length, size_t start, size_t end) {
+    match_finder *finder = user;
+    int index = query_term(finder->query, term, length);
+    if (index >= 0)
+        return add_range(finder, index, start, end);
+    int lone[2], result;
+    sat_query_terms_find_lone(finder->query, term, length, lone);
+    if (lone[0] < 0 && lone[1] < 0)
+        return 0;
+    /* The two characters' own places: none of these decompose. */
+    int32_t code;
+    size_t border = start + sat_utf8_decode(finder->text + start, end - start, &code);
+    result = add_range(finder, lone[0], start, border < end ? border : end);
+    return result ? result : add_range(finder, lone[1], border < end ? border : start, end);
 }
 
 satchel_status sat_matches_find(sat_matches *out, sat_memory *memory, sat_terms *terms,
                                 const sat_query_terms *query, const char *text, size_t length,
                                 satchel_error *error) {
     out->count = 0;
-    match_finder finder = {out, memory, query};
+    match_finder finder = {out, memory, query, text};
     if (query->count > 0 && sat_terms_each(terms, text, length, add_match, &finder))
         return sat_memory_fail(memory, (out->count + 1) * sizeof *out->items, error);
     return SATCHEL_OK;

@@ -18,8 +18,8 @@
 #define MAX_MARKDOWN_BYTES (UINT64_C(64) << 20)
 
 enum {
-    MOST_DEPTH = 200,   /* containers inside each other */
-    WORK_PER_BYTE = 64, /* callbacks and bytes of addresses, for each byte of the source */
+    MOST_DEPTH = 200,  /* containers inside each other */
+    WORK_PER_BYTE = 8, /* callbacks and bytes of addresses, for each byte of the source */
     WORK_AT_LEAST = 65536,
     MOST_GROWTH = 4,   /* list numbers and cell bars make the text longer than its source */
     PADDING = 16,      /* md4c 0.4.8 looks past the end in some broken links */

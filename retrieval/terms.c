@@ -42,7 +42,7 @@ struct sat_terms {
 /* One pass over a text. */
 typedef struct term_run {
     sat_terms *terms;
-    sat_term_function term;
+    sat_term_function term, beside; /* the latter may be NULL */
     void *user;
     run_kind kind;
     size_t start, end; /* bytes of the text that the run comes from */
@@ -86,10 +86,11 @@ static int emit_stem(term_run *run) {
 static int end_run(term_run *run) {
     run_kind kind = run->kind;
     run->kind = NO_RUN;
-    if (kind == UNSPACED_RUN)
-        return run->count == 1 ? run->term(run->user, run->last, run->last_length, run->last_start,
-                                           run->last_end)
-                               : 0;
+    if (kind == UNSPACED_RUN) {
+        sat_term_function term = run->count == 1 ? run->term : run->beside;
+        return term ? term(run->user, run->last, run->last_length, run->last_start, run->last_end)
+                    : 0;
+    }
     if (kind == NO_RUN)
         return 0;
 #ifdef SATCHEL_HAVE_STEMMERS
@@ -274,9 +275,9 @@ static int add_piece(term_run *run, const char *text, size_t start, size_t end, 
     return 0;
 }
 
-int sat_terms_each(sat_terms *terms, const char *text, size_t length, sat_term_function term,
-                   void *user) {
-    term_run run = {.terms = terms, .term = term, .user = user};
+int sat_terms_index(sat_terms *terms, const char *text, size_t length, sat_term_function term,
+                    sat_term_function beside, void *user) {
+    term_run run = {.terms = terms, .term = term, .beside = beside, .user = user};
     int result = 0;
     for (size_t at = 0; at < length && !result;) {
         at = add_ascii(&run, text, length, at, &result);
@@ -288,6 +289,11 @@ int sat_terms_each(sat_terms *terms, const char *text, size_t length, sat_term_f
         at = end;
     }
     return result ? result : end_run(&run);
+}
+
+int sat_terms_each(sat_terms *terms, const char *text, size_t length, sat_term_function term,
+                   void *user) {
+    return sat_terms_index(terms, text, length, term, NULL, user);
 }
 
 size_t sat_term_prefix(const char *term, size_t length) {

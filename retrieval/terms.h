@@ -25,6 +25,11 @@ void sat_terms_close(sat_terms **terms);
 sat_memory *sat_terms_memory(const sat_terms *terms);
 int sat_terms_each(sat_terms *terms, const char *text, size_t length, sat_term_function term,
                    void *user);
+/* As sat_terms_each, for an index: the last character of each run of pairs is given too, through
+ * `beside`, at the place of the last pair. So a query of one character, which is sought as the
+ * beginning of a pair, is found at the end of a run. */
+int sat_terms_index(sat_terms *terms, const char *text, size_t length, sat_term_function term,
+                    sat_term_function beside, void *user);
 
 /* A term's prefix class: the bytes of its first five characters, if it has more and its script is
  * spaced; else 0. Terms of one class count as near matches of each other: a stemmer for every language
@@ -55,6 +60,7 @@ typedef struct sat_query_terms {
         uint32_t count; /* times in the query */
         float weight;   /* 1, or SAT_ASKING_WEIGHT where it only asks */
         int prefix;     /* index of its class in prefixes, -1: none */
+        bool lone;      /* one character of a script without spaces: matches all pairs with it */
     } * items;
     size_t count;
     struct sat_query_prefix {
@@ -62,6 +68,7 @@ typedef struct sat_query_terms {
         size_t length;
     } * prefixes;
     size_t prefix_count;
+    bool has_lone;
     uint16_t *term_slots, *prefix_slots; /* hash tables of index + 1 */
 } sat_query_terms;
 
@@ -70,6 +77,10 @@ satchel_status sat_query_terms_make(sat_query_terms *out, sat_terms *terms, cons
 void sat_query_terms_free(sat_query_terms *query);
 /* Index of a term in the query, -1 if absent. */
 int sat_query_terms_find(const sat_query_terms *query, const char *term, size_t length);
+/* Indices of the lone characters of the query that a pair of characters of a text begins and ends with, -1
+ * each if absent. */
+void sat_query_terms_find_lone(const sat_query_terms *query, const char *term, size_t length,
+                               int found[2]);
 /* Index of the prefix class that a term is of in the query's prefixes, -1 if none. */
 int sat_query_terms_find_prefix(const sat_query_terms *query, const char *term, size_t length);
 /* Appends an FTS5 match expression that finds rows with any of the terms or prefixes: one phrase for each

@@ -28,6 +28,13 @@ static int count_term(void *user, const char *term, size_t length, size_t start,
     return 0;
 }
 
+/* At the place of the term before. */
+static int count_beside(void *user, const char *term, size_t length, size_t start, size_t end) {
+    counting *c = user;
+    c->sum->expected += place_hash(term, length, c->column, c->sum->terms[c->column] - 1);
+    return 0;
+}
+
 satchel_status sat_keyword_sums_add(sat_keyword_sums *sums, sat_terms *terms, int64_t chunk,
                                     const satchel_text columns[3], satchel_error *error) {
     if (!sat_grow(sums->memory, (void **)&sums->items, &sums->capacity, sums->count + 1,
@@ -37,7 +44,8 @@ satchel_status sat_keyword_sums_add(sat_keyword_sums *sums, sat_terms *terms, in
     *sum = (sat_keyword_sum){.chunk = chunk};
     for (unsigned i = 0; i < COLUMNS; i++) {
         counting c = {sum, i};
-        if (sat_terms_each(terms, columns[i].data, columns[i].length, count_term, &c) != 0)
+        if (sat_terms_index(terms, columns[i].data, columns[i].length, count_term, count_beside,
+                            &c) != 0)
             return sat_memory_fail(sums->memory, columns[i].length, error);
     }
     return SATCHEL_OK;
