@@ -143,21 +143,21 @@ struct json {
     bool first;
 };
 
-void json_begin(struct json *json, FILE *out, const char *type); /* {"type":"..." */
-void json_end(struct json *json);                                /* } and the line's end */
-void json_text(struct json *json, const char *key, const char *text, size_t length);
-void json_string(struct json *json, const char *key, const char *text); /* NULL: null */
-void json_integer(struct json *json, const char *key, int64_t value);
-void json_number(struct json *json, const char *key, double value, int digits);
-void json_boolean(struct json *json, const char *key, bool value);
-void json_object(struct json *json, const char *key,
+void out_begin(struct json *json, FILE *out, const char *type); /* {"type":"..." */
+void out_end(struct json *json);                                /* } and the line's end */
+void out_text(struct json *json, const char *key, const char *text, size_t length);
+void out_string(struct json *json, const char *key, const char *text); /* NULL: null */
+void out_integer(struct json *json, const char *key, int64_t value);
+void out_number(struct json *json, const char *key, double value, int digits);
+void out_boolean(struct json *json, const char *key, bool value);
+void out_object(struct json *json, const char *key,
                  const char *text); /* JSON as it is; NULL: {} */
-void json_range(struct json *json,
+void out_range(struct json *json,
                 const satchel_range *range); /* start, end, start_utf16, end_utf16 */
-void json_key(struct json *json, const char *key);
-void json_open(struct json *json, char bracket);
-void json_close(struct json *json, char bracket);
-void json_hit(struct json *json, const satchel_results *results, size_t index,
+void out_key(struct json *json, const char *key);
+void out_open(struct json *json, char bracket);
+void out_close(struct json *json, char bracket);
+void out_hit(struct json *json, const satchel_results *results, size_t index,
               const satchel_hit *hit);
 /* Names as JSON has them: "hybrid", "weak_evidence". */
 const char *search_mode_name(int32_t mode);

@@ -169,84 +169,84 @@ static void show_event(struct answer *answer, const satchel_event *event) {
 
 /* ------------------------------------------------------------------ events for programs */
 
-static void json_citation(struct json *json, const satchel_event_citation *citation) {
-    json_key(json, "answer");
-    json_open(json, '{');
-    json_range(json, &citation->answer);
-    json_close(json, '}');
-    json_string(json, "document_id", citation->document_id);
-    json_string(json, "title", citation->title);
-    json_string(json, "heading", citation->heading);
-    json_integer(json, "chunk", citation->chunk);
-    json_key(json, "source");
-    json_open(json, '{');
-    json_range(json, &citation->source);
-    json_close(json, '}');
-    json_integer(json, "hit", citation->hit);
-    json_boolean(json, "verified", citation->verified);
-    json_number(json, "score", citation->score, 7);
-    json_integer(json, "page", citation->page);
-    json_integer(json, "time_ms", citation->time_ms);
+static void out_citation(struct json *json, const satchel_event_citation *citation) {
+    out_key(json, "answer");
+    out_open(json, '{');
+    out_range(json, &citation->answer);
+    out_close(json, '}');
+    out_string(json, "document_id", citation->document_id);
+    out_string(json, "title", citation->title);
+    out_string(json, "heading", citation->heading);
+    out_integer(json, "chunk", citation->chunk);
+    out_key(json, "source");
+    out_open(json, '{');
+    out_range(json, &citation->source);
+    out_close(json, '}');
+    out_integer(json, "hit", citation->hit);
+    out_boolean(json, "verified", citation->verified);
+    out_number(json, "score", citation->score, 7);
+    out_integer(json, "page", citation->page);
+    out_integer(json, "time_ms", citation->time_ms);
 }
 
-static void json_hits(struct json *json, const satchel_results *hits) {
-    json_string(json, "search_mode", search_mode_name(satchel_results_mode(hits)));
-    json_key(json, "hits");
-    json_open(json, '[');
+static void out_hits(struct json *json, const satchel_results *hits) {
+    out_string(json, "search_mode", search_mode_name(satchel_results_mode(hits)));
+    out_key(json, "hits");
+    out_open(json, '[');
     satchel_hit hit;
     for (size_t i = 0; i < satchel_results_count(hits); i++) {
         if (satchel_results_get(hits, i, &hit, sizeof hit, NULL))
             break;
-        json_key(json, NULL);
-        json_open(json, '{');
-        json_hit(json, hits, i, &hit);
-        json_close(json, '}');
+        out_key(json, NULL);
+        out_open(json, '{');
+        out_hit(json, hits, i, &hit);
+        out_close(json, '}');
     }
-    json_close(json, ']');
+    out_close(json, ']');
 }
 
-static void json_event(struct answer *answer, const satchel_event *event) {
+static void out_event(struct answer *answer, const satchel_event *event) {
     struct json json;
     switch (event->kind) {
     case SATCHEL_EVENT_MODE:
-        json_begin(&json, stdout, "mode");
-        json_string(&json, "mode",
+        out_begin(&json, stdout, "mode");
+        out_string(&json, "mode",
                     event->mode->mode == SATCHEL_ANSWER_GENERATED ? "generated" : "extractive");
-        json_string(&json, "reason", reason_name(event->mode->reason));
-        json_string(&json, "search_mode", search_mode_name(event->mode->search_mode));
+        out_string(&json, "reason", reason_name(event->mode->reason));
+        out_string(&json, "search_mode", search_mode_name(event->mode->search_mode));
         break;
     case SATCHEL_EVENT_HITS:
-        json_begin(&json, stdout, "hits");
-        json_hits(&json, event->hits);
+        out_begin(&json, stdout, "hits");
+        out_hits(&json, event->hits);
         break;
     case SATCHEL_EVENT_TOKEN:
-        json_begin(&json, stdout, "token");
-        json_text(&json, "text", event->token->text, event->token->length);
+        out_begin(&json, stdout, "token");
+        out_text(&json, "text", event->token->text, event->token->length);
         break;
     case SATCHEL_EVENT_CITATION:
-        json_begin(&json, stdout, "citation");
-        json_citation(&json, event->citation);
+        out_begin(&json, stdout, "citation");
+        out_citation(&json, event->citation);
         break;
     case SATCHEL_EVENT_REFUSAL:
         answer->refused = true;
-        json_begin(&json, stdout, "refusal");
-        json_string(&json, "reason", reason_name(event->refusal->reason));
-        json_number(&json, "confidence", event->refusal->confidence, 7);
-        json_number(&json, "threshold", event->refusal->threshold, 7);
+        out_begin(&json, stdout, "refusal");
+        out_string(&json, "reason", reason_name(event->refusal->reason));
+        out_number(&json, "confidence", event->refusal->confidence, 7);
+        out_number(&json, "threshold", event->refusal->threshold, 7);
         break;
     case SATCHEL_EVENT_DONE:
-        json_begin(&json, stdout, "done");
-        json_integer(&json, "hits", event->done->hits);
-        json_integer(&json, "sentences", event->done->sentences);
-        json_number(&json, "confidence", event->done->confidence, 7);
-        json_integer(&json, "search_ms", event->done->search_ms);
-        json_integer(&json, "answer_ms", event->done->answer_ms);
-        json_integer(&json, "elapsed_ms", event->done->elapsed_ms);
+        out_begin(&json, stdout, "done");
+        out_integer(&json, "hits", event->done->hits);
+        out_integer(&json, "sentences", event->done->sentences);
+        out_number(&json, "confidence", event->done->confidence, 7);
+        out_integer(&json, "search_ms", event->done->search_ms);
+        out_integer(&json, "answer_ms", event->done->answer_ms);
+        out_integer(&json, "elapsed_ms", event->done->elapsed_ms);
         break;
     default:
         return;
     }
-    json_end(&json);
+    out_end(&json);
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -262,7 +262,7 @@ static int run_answer(struct answer *answer, satchel_stream *stream) {
             return report(answer->cli, NULL, &error);
         }
         if (as_json)
-            json_event(answer, &event);
+            out_event(answer, &event);
         else
             show_event(answer, &event);
     }

@@ -24,14 +24,14 @@ static void show_vector(const struct cli *cli, const satchel_text *text, const f
         return;
     }
     struct json json;
-    json_begin(&json, stdout, "embedding");
-    json_text(&json, "text", text->data, text->length);
-    json_key(&json, "embedding");
-    json_open(&json, '[');
+    out_begin(&json, stdout, "embedding");
+    out_text(&json, "text", text->data, text->length);
+    out_key(&json, "embedding");
+    out_open(&json, '[');
     for (int32_t i = 0; i < dimension; i++)
-        json_number(&json, NULL, (double)vector[i], 9);
-    json_close(&json, ']');
-    json_end(&json);
+        out_number(&json, NULL, (double)vector[i], 9);
+    out_close(&json, ']');
+    out_end(&json);
 }
 
 static int embed_batch(struct cli *cli, struct batch *batch) {

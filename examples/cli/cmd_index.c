@@ -48,16 +48,16 @@ static void show_file(sync_job *job, const satchel_event_file *file) {
         job->unread_pdf++;
     if (cli->options.json) {
         struct json json;
-        json_begin(&json, stdout, "file");
-        json_string(&json, "root", job->root);
-        json_string(&json, "change", change_name(file->change));
-        json_string(&json, "document_id", file->document_id);
-        json_string(&json, "path", file->path);
-        json_string(&json, "code", satchel_status_name(file->status));
-        json_string(&json, "message", file->message);
-        json_integer(&json, "bytes", file->bytes);
-        json_integer(&json, "chunks", file->chunks);
-        json_end(&json);
+        out_begin(&json, stdout, "file");
+        out_string(&json, "root", job->root);
+        out_string(&json, "change", change_name(file->change));
+        out_string(&json, "document_id", file->document_id);
+        out_string(&json, "path", file->path);
+        out_string(&json, "code", satchel_status_name(file->status));
+        out_string(&json, "message", file->message);
+        out_integer(&json, "bytes", file->bytes);
+        out_integer(&json, "chunks", file->chunks);
+        out_end(&json);
         return;
     }
     /* Thousands of good files are for the summary; what went wrong is shown at once. */
@@ -78,25 +78,25 @@ static void show_done(const sync_job *job, const satchel_event_done *done) {
     const struct cli *cli = job->cli;
     if (cli->options.json) {
         struct json json;
-        json_begin(&json, stdout, "done");
-        json_string(&json, "root", job->root);
-        json_integer(&json, "added", done->added);
-        json_integer(&json, "changed", done->changed);
-        json_integer(&json, "removed", done->removed);
-        json_integer(&json, "renamed", done->renamed);
-        json_integer(&json, "unchanged", done->unchanged);
-        json_integer(&json, "failed", done->failed);
-        json_integer(&json, "skipped", done->skipped);
-        json_integer(&json, "chunks", done->chunks);
-        json_integer(&json, "chunks_embedded", done->chunks_embedded);
-        json_integer(&json, "chunks_reused", done->chunks_reused);
-        json_integer(&json, "bytes", done->bytes);
-        json_integer(&json, "elapsed_ms", done->elapsed_ms);
-        json_integer(&json, "read_ms", done->read_ms);
-        json_integer(&json, "keyword_ms", done->keyword_ms);
-        json_integer(&json, "embed_ms", done->embed_ms);
-        json_integer(&json, "write_ms", done->write_ms);
-        json_end(&json);
+        out_begin(&json, stdout, "done");
+        out_string(&json, "root", job->root);
+        out_integer(&json, "added", done->added);
+        out_integer(&json, "changed", done->changed);
+        out_integer(&json, "removed", done->removed);
+        out_integer(&json, "renamed", done->renamed);
+        out_integer(&json, "unchanged", done->unchanged);
+        out_integer(&json, "failed", done->failed);
+        out_integer(&json, "skipped", done->skipped);
+        out_integer(&json, "chunks", done->chunks);
+        out_integer(&json, "chunks_embedded", done->chunks_embedded);
+        out_integer(&json, "chunks_reused", done->chunks_reused);
+        out_integer(&json, "bytes", done->bytes);
+        out_integer(&json, "elapsed_ms", done->elapsed_ms);
+        out_integer(&json, "read_ms", done->read_ms);
+        out_integer(&json, "keyword_ms", done->keyword_ms);
+        out_integer(&json, "embed_ms", done->embed_ms);
+        out_integer(&json, "write_ms", done->write_ms);
+        out_end(&json);
         return;
     }
     print_string(stdout, job->root);

@@ -29,10 +29,10 @@ static int show_results(struct cli *cli, const satchel_results *results) {
             return report(cli, "a hit", &error);
         if (cli->options.json) {
             struct json json;
-            json_begin(&json, stdout, "hit");
-            json_string(&json, "mode", search_mode_name(mode));
-            json_hit(&json, results, i, &hit);
-            json_end(&json);
+            out_begin(&json, stdout, "hit");
+            out_string(&json, "mode", search_mode_name(mode));
+            out_hit(&json, results, i, &hit);
+            out_end(&json);
         } else {
             print_hit(cli, results, i, &hit);
         }

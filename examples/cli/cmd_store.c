@@ -12,17 +12,17 @@
 static void show_document(const struct cli *cli, const satchel_document *document) {
     if (cli->options.json) {
         struct json json;
-        json_begin(&json, stdout, "document");
-        json_string(&json, "id", document->id);
-        json_string(&json, "title", document->title);
-        json_string(&json, "media_type", document->media_type);
-        json_integer(&json, "text_bytes", document->text_bytes);
-        json_integer(&json, "chunks", document->chunks);
-        json_integer(&json, "chunks_embedded", document->chunks_embedded);
-        json_integer(&json, "modified_ms", document->modified_ms);
-        json_string(&json, "failure", document->failure);
-        json_object(&json, "metadata", document->metadata);
-        json_end(&json);
+        out_begin(&json, stdout, "document");
+        out_string(&json, "id", document->id);
+        out_string(&json, "title", document->title);
+        out_string(&json, "media_type", document->media_type);
+        out_integer(&json, "text_bytes", document->text_bytes);
+        out_integer(&json, "chunks", document->chunks);
+        out_integer(&json, "chunks_embedded", document->chunks_embedded);
+        out_integer(&json, "modified_ms", document->modified_ms);
+        out_string(&json, "failure", document->failure);
+        out_object(&json, "metadata", document->metadata);
+        out_end(&json);
         return;
     }
     char bytes[16];
@@ -67,11 +67,11 @@ int cmd_list(struct cli *cli) {
 static void show_text(const struct cli *cli, const char *id, const char *text, size_t length) {
     if (cli->options.json) {
         struct json json;
-        json_begin(&json, stdout, "text");
-        json_string(&json, "id", id);
-        json_integer(&json, "length", (int64_t)length);
-        json_text(&json, "text", text, length);
-        json_end(&json);
+        out_begin(&json, stdout, "text");
+        out_string(&json, "id", id);
+        out_integer(&json, "length", (int64_t)length);
+        out_text(&json, "text", text, length);
+        out_end(&json);
     } else if (cli->width > 0) {
         print_safe(stdout, text, length, true);
         fputc('\n', stdout);
@@ -126,9 +126,9 @@ int cmd_remove(struct cli *cli) {
             return report(cli, id, &error);
         } else if (cli->options.json) {
             struct json json;
-            json_begin(&json, stdout, "removed");
-            json_string(&json, "id", id);
-            json_end(&json);
+            out_begin(&json, stdout, "removed");
+            out_string(&json, "id", id);
+            out_end(&json);
         } else if (!cli->options.quiet) {
             fputs("removed ", stdout);
             print_string(stdout, id);
@@ -148,11 +148,11 @@ static void stats_roots(const struct cli *cli) {
          i++) {
         if (cli->options.json) {
             struct json json;
-            json_begin(&json, stdout, "root");
-            json_string(&json, "name", name);
-            json_string(&json, "path", path);
-            json_integer(&json, "documents", documents);
-            json_end(&json);
+            out_begin(&json, stdout, "root");
+            out_string(&json, "name", name);
+            out_string(&json, "path", path);
+            out_integer(&json, "documents", documents);
+            out_end(&json);
         } else {
             printf("root       ");
             print_string(stdout, name);
@@ -163,21 +163,21 @@ static void stats_roots(const struct cli *cli) {
     }
 }
 
-static void json_stats(const satchel_store_stats *stats, const satchel_model_info *model) {
+static void out_stats(const satchel_store_stats *stats, const satchel_model_info *model) {
     struct json json;
-    json_begin(&json, stdout, "stats");
-    json_integer(&json, "documents", stats->documents);
-    json_integer(&json, "chunks", stats->chunks);
-    json_integer(&json, "chunks_embedded", stats->chunks_embedded);
-    json_integer(&json, "chunks_pending", stats->chunks_pending);
-    json_integer(&json, "text_bytes", stats->text_bytes);
-    json_integer(&json, "file_bytes", stats->file_bytes);
-    json_integer(&json, "failures", stats->failures);
-    json_integer(&json, "format_version", stats->format_version);
-    json_integer(&json, "dimension", stats->dimension);
-    json_string(&json, "model", model->name);
-    json_string(&json, "model_fingerprint", model->fingerprint);
-    json_end(&json);
+    out_begin(&json, stdout, "stats");
+    out_integer(&json, "documents", stats->documents);
+    out_integer(&json, "chunks", stats->chunks);
+    out_integer(&json, "chunks_embedded", stats->chunks_embedded);
+    out_integer(&json, "chunks_pending", stats->chunks_pending);
+    out_integer(&json, "text_bytes", stats->text_bytes);
+    out_integer(&json, "file_bytes", stats->file_bytes);
+    out_integer(&json, "failures", stats->failures);
+    out_integer(&json, "format_version", stats->format_version);
+    out_integer(&json, "dimension", stats->dimension);
+    out_string(&json, "model", model->name);
+    out_string(&json, "model_fingerprint", model->fingerprint);
+    out_end(&json);
 }
 
 int cmd_stats(struct cli *cli) {
@@ -195,7 +195,7 @@ int cmd_stats(struct cli *cli) {
     if (cli->model)
         satchel_model_get_info(cli->model, &model, sizeof model, NULL);
     if (cli->options.json) {
-        json_stats(&stats, &model);
+        out_stats(&stats, &model);
     } else {
         char text[16], file[16];
         printf("documents  %" PRId64 "\n", stats.documents);
@@ -226,9 +226,9 @@ static int32_t show_problem(void *user, const char *problem) {
     struct cli *cli = user;
     if (cli->options.json) {
         struct json json;
-        json_begin(&json, stdout, "problem");
-        json_string(&json, "message", problem);
-        json_end(&json);
+        out_begin(&json, stdout, "problem");
+        out_string(&json, "message", problem);
+        out_end(&json);
     } else {
         print_string(stdout, problem);
         fputc('\n', stdout);
@@ -246,9 +246,9 @@ int cmd_verify(struct cli *cli) {
         return report(cli, NULL, &error);
     if (cli->options.json) {
         struct json json;
-        json_begin(&json, stdout, "verified");
-        json_integer(&json, "problems", problems);
-        json_end(&json);
+        out_begin(&json, stdout, "verified");
+        out_integer(&json, "problems", problems);
+        out_end(&json);
     } else if (problems == 0) {
         puts("No problems.");
     } else {
@@ -267,9 +267,9 @@ int cmd_backup(struct cli *cli) {
         return report(cli, cli->args[1], &error);
     if (cli->options.json) {
         struct json json;
-        json_begin(&json, stdout, "backup");
-        json_string(&json, "path", cli->args[1]);
-        json_end(&json);
+        out_begin(&json, stdout, "backup");
+        out_string(&json, "path", cli->args[1]);
+        out_end(&json);
     }
     return EXIT_FINE;
 }

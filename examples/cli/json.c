@@ -5,23 +5,23 @@
 
 #include "cli.h"
 
-void json_begin(struct json *json, FILE *out, const char *type) {
+void out_begin(struct json *json, FILE *out, const char *type) {
     json->out = out;
-    json_open(json, '{');
-    json_string(json, "type", type);
+    out_open(json, '{');
+    out_string(json, "type", type);
 }
 
-void json_end(struct json *json) {
+void out_end(struct json *json) {
     fputs("}\n", json->out);
     fflush(json->out);
 }
 
-void json_open(struct json *json, char bracket) {
+void out_open(struct json *json, char bracket) {
     fputc(bracket, json->out);
     json->first = true;
 }
 
-void json_close(struct json *json, char bracket) {
+void out_close(struct json *json, char bracket) {
     fputc(bracket, json->out);
     json->first = false;
 }
@@ -55,7 +55,7 @@ static void quoted(FILE *out, const char *text, size_t length) {
     fputc('"', out);
 }
 
-void json_key(struct json *json, const char *key) {
+void out_key(struct json *json, const char *key) {
     comma(json);
     if (!key)
         return; /* an element of an array */
@@ -63,40 +63,40 @@ void json_key(struct json *json, const char *key) {
     fputc(':', json->out);
 }
 
-void json_text(struct json *json, const char *key, const char *text, size_t length) {
-    json_key(json, key);
+void out_text(struct json *json, const char *key, const char *text, size_t length) {
+    out_key(json, key);
     quoted(json->out, text, length);
 }
 
-void json_string(struct json *json, const char *key, const char *text) {
+void out_string(struct json *json, const char *key, const char *text) {
     if (text) {
-        json_text(json, key, text, strlen(text));
+        out_text(json, key, text, strlen(text));
     } else {
-        json_key(json, key);
+        out_key(json, key);
         fputs("null", json->out);
     }
 }
 
-void json_integer(struct json *json, const char *key, int64_t value) {
-    json_key(json, key);
+void out_integer(struct json *json, const char *key, int64_t value) {
+    out_key(json, key);
     fprintf(json->out, "%" PRId64, value);
 }
 
-void json_number(struct json *json, const char *key, double value, int digits) {
-    json_key(json, key);
+void out_number(struct json *json, const char *key, double value, int digits) {
+    out_key(json, key);
     if (isfinite(value))
         fprintf(json->out, "%.*g", digits, value);
     else
         fputs("null", json->out);
 }
 
-void json_boolean(struct json *json, const char *key, bool value) {
-    json_key(json, key);
+void out_boolean(struct json *json, const char *key, bool value) {
+    out_key(json, key);
     fputs(value ? "true" : "false", json->out);
 }
 
-void json_object(struct json *json, const char *key, const char *text) {
-    json_key(json, key);
+void out_object(struct json *json, const char *key, const char *text) {
+    out_key(json, key);
     if (!text || !*text)
         text = "{}";
     const size_t length = strlen(text);
@@ -113,46 +113,46 @@ void json_object(struct json *json, const char *key, const char *text) {
     }
 }
 
-void json_range(struct json *json, const satchel_range *range) {
-    json_integer(json, "start", range->start);
-    json_integer(json, "end", range->end);
-    json_integer(json, "start_utf16", range->start_utf16);
-    json_integer(json, "end_utf16", range->end_utf16);
+void out_range(struct json *json, const satchel_range *range) {
+    out_integer(json, "start", range->start);
+    out_integer(json, "end", range->end);
+    out_integer(json, "start_utf16", range->start_utf16);
+    out_integer(json, "end_utf16", range->end_utf16);
 }
 
-void json_hit(struct json *json, const satchel_results *results, size_t index,
+void out_hit(struct json *json, const satchel_results *results, size_t index,
               const satchel_hit *hit) {
-    json_integer(json, "rank", (int64_t)index + 1);
-    json_string(json, "document_id", hit->document_id);
-    json_string(json, "title", hit->title);
-    json_string(json, "heading", hit->heading);
-    json_text(json, "text", hit->text, hit->text_length);
-    json_number(json, "score", hit->score, 7);
-    json_number(json, "keyword_score", hit->keyword_score, 7);
-    json_number(json, "vector_score", hit->vector_score, 7);
-    json_range(json, &hit->range);
-    json_key(json, "snippet");
-    json_open(json, '{');
-    json_range(json, &hit->snippet);
-    json_close(json, '}');
-    json_key(json, "matches");
-    json_open(json, '[');
+    out_integer(json, "rank", (int64_t)index + 1);
+    out_string(json, "document_id", hit->document_id);
+    out_string(json, "title", hit->title);
+    out_string(json, "heading", hit->heading);
+    out_text(json, "text", hit->text, hit->text_length);
+    out_number(json, "score", hit->score, 7);
+    out_number(json, "keyword_score", hit->keyword_score, 7);
+    out_number(json, "vector_score", hit->vector_score, 7);
+    out_range(json, &hit->range);
+    out_key(json, "snippet");
+    out_open(json, '{');
+    out_range(json, &hit->snippet);
+    out_close(json, '}');
+    out_key(json, "matches");
+    out_open(json, '[');
     satchel_range match;
     for (size_t i = 0; i < hit->match_count; i++) {
         if (satchel_results_get_match(results, index, i, &match, NULL))
             break;
-        json_key(json, NULL);
-        json_open(json, '{');
-        json_range(json, &match);
-        json_close(json, '}');
+        out_key(json, NULL);
+        out_open(json, '{');
+        out_range(json, &match);
+        out_close(json, '}');
     }
-    json_close(json, ']');
-    json_integer(json, "page", hit->page);
-    json_integer(json, "time_ms", hit->time_ms);
-    json_integer(json, "chunk", hit->chunk);
-    json_integer(json, "source_start", hit->source_start);
-    json_integer(json, "source_end", hit->source_end);
-    json_object(json, "metadata", hit->metadata);
+    out_close(json, ']');
+    out_integer(json, "page", hit->page);
+    out_integer(json, "time_ms", hit->time_ms);
+    out_integer(json, "chunk", hit->chunk);
+    out_integer(json, "source_start", hit->source_start);
+    out_integer(json, "source_end", hit->source_end);
+    out_object(json, "metadata", hit->metadata);
 }
 
 const char *search_mode_name(int32_t mode) {

@@ -204,9 +204,9 @@ static int end_output(int code) {
 static int print_version(const struct cli *cli) {
     if (cli->options.json) {
         struct json json;
-        json_begin(&json, stdout, "version");
-        json_string(&json, "version", satchel_version());
-        json_end(&json);
+        out_begin(&json, stdout, "version");
+        out_string(&json, "version", satchel_version());
+        out_end(&json);
     } else {
         printf("satchel %s\n", satchel_version());
     }

@@ -45,12 +45,12 @@ int report(struct cli *cli, const char *what, const satchel_error *error) {
     }
     if (cli->options.json) {
         struct json json;
-        json_begin(&json, stdout, "error");
-        json_string(&json, "code", satchel_status_name(error->code));
-        json_integer(&json, "status", error->code);
-        json_string(&json, "what", what);
-        json_string(&json, "message", error->message);
-        json_end(&json);
+        out_begin(&json, stdout, "error");
+        out_string(&json, "code", satchel_status_name(error->code));
+        out_integer(&json, "status", error->code);
+        out_string(&json, "what", what);
+        out_string(&json, "message", error->message);
+        out_end(&json);
     }
     return exit_code(error->code);
 }
