@@ -130,9 +130,9 @@ static satchel_status add_document(addition *add, const char *id, satchel_error 
     return status ? status : embed(add, document, error);
 }
 
-satchel_status sat_store_add(sat_store *store, const char *id, const char *media_type,
-                             const void *data, size_t length, const satchel_add_options *options,
-                             satchel_error *error) {
+static satchel_status store_add(sat_store *store, const char *id, const char *media_type,
+                                const void *data, size_t length, bool verbatim,
+                                const satchel_add_options *options, satchel_error *error) {
     static const satchel_add_options defaults = {0};
     if (store->read_only)
         return sat_fail(error, SATCHEL_READ_ONLY,
@@ -145,11 +145,24 @@ satchel_status sat_store_add(sat_store *store, const char *id, const char *media
                     .length = length};
     sat_buffer_init(&add.name, store->memory);
     sat_incoming_init(&add.incoming, store->memory);
+    add.incoming.verbatim = verbatim;
     satchel_status status = add_document(&add, id, error);
     sat_incoming_free(&add.incoming);
     sat_buffer_free(&add.name);
     json_decref(add.metadata);
     return status;
+}
+
+satchel_status sat_store_add(sat_store *store, const char *id, const char *media_type,
+                             const void *data, size_t length, const satchel_add_options *options,
+                             satchel_error *error) {
+    return store_add(store, id, media_type, data, length, false, options, error);
+}
+
+satchel_status sat_store_add_text(sat_store *store, const char *id, const char *text,
+                                  size_t length, const satchel_add_options *options,
+                                  satchel_error *error) {
+    return store_add(store, id, "text/plain", text, length, true, options, error);
 }
 
 satchel_status sat_store_remove(sat_store *store, const char *id, satchel_error *error) {

@@ -21,11 +21,18 @@ void sat_incoming_free(sat_incoming *incoming) {
     sat_chunk_list_free(&incoming->chunks);
 }
 
-satchel_status sat_incoming_read(sat_incoming *incoming, sat_store *store, const char *media_type,
+/* A byte order mark or NULs in a string are part of it, where in a file they tell its encoding. */
+static satchel_status take_verbatim(sat_incoming *incoming, const void *data, size_t length,
+                                    satchel_error *error) {
+    sat_document *document = &incoming->document;
+    document->media_type = "text/plain";
+    document->source_start = 0;
+    sat_buffer_append(&document->text, data, length);
+    return document->text.failed ? sat_memory_fail(document->memory, length, error) : SATCHEL_OK;
+}
+
+static satchel_status read_bytes(sat_incoming *incoming, sat_store *store, const char *media_type,
                                  const void *data, size_t length, satchel_error *error) {
-    if (length > MAX_DOCUMENT_BYTES)
-        return sat_fail(error, SATCHEL_LIMIT, "document '%s' has %zu bytes; it may have %zu",
-                        incoming->name, length, MAX_DOCUMENT_BYTES);
     /* Application readers run one at a time; the built-in ones need no turn. */
     static const sat_readers none = {0};
     pthread_mutex_lock(&store->reader_lock);
@@ -37,6 +44,17 @@ satchel_status sat_incoming_read(sat_incoming *incoming, sat_store *store, const
                           media_type, incoming->name, data, length, error);
     if (turn)
         pthread_mutex_unlock(&store->reader_lock);
+    return status;
+}
+
+satchel_status sat_incoming_read(sat_incoming *incoming, sat_store *store, const char *media_type,
+                                 const void *data, size_t length, satchel_error *error) {
+    if (length > MAX_DOCUMENT_BYTES)
+        return sat_fail(error, SATCHEL_LIMIT, "document '%s' has %zu bytes; it may have %zu",
+                        incoming->name, length, MAX_DOCUMENT_BYTES);
+    satchel_status status = incoming->verbatim
+                                ? take_verbatim(incoming, data, length, error)
+                                : read_bytes(incoming, store, media_type, data, length, error);
     if (status)
         return status;
     const sat_buffer *text = &incoming->document.text;

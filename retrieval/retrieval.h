@@ -29,6 +29,10 @@ satchel_status sat_store_add_reader(sat_store *store, const satchel_reader *read
 satchel_status sat_store_add(sat_store *store, const char *id, const char *media_type,
                              const void *data, size_t length, const satchel_add_options *options,
                              satchel_error *error);
+/* Plain text in valid UTF-8, kept byte for byte: offsets count in the very string that was given. */
+satchel_status sat_store_add_text(sat_store *store, const char *id, const char *text,
+                                  size_t length, const satchel_add_options *options,
+                                  satchel_error *error);
 satchel_status sat_store_remove(sat_store *store, const char *id, satchel_error *error);
 satchel_status sat_store_maintain(sat_store *store, int64_t budget_ms,
                                   const satchel_cancel *cancel, int64_t *pending,

@@ -184,6 +184,7 @@ typedef struct sat_incoming {
     const json_t *metadata_json;
     int64_t modified_ms, source_size, source_modified_ns;
     sat_digest source_hash;
+    bool verbatim; /* the bytes are the text itself, valid UTF-8: no reader, no decoding */
     sat_document document;
     sat_chunk_list chunks;
 } sat_incoming;

@@ -265,8 +265,10 @@ satchel_status satchel_store_add_text(satchel_store *store, const char *id, cons
         status = check_size(__func__, length, error);
     if (status)
         return status;
-    const char *media_type = known.media_type ? known.media_type : "text/plain";
-    return sat_store_add(store->store, id, media_type, text ? text : "", length, &known, error);
+    text = text ? text : "";
+    if (!known.media_type || strcmp(known.media_type, "text/plain") == 0)
+        return sat_store_add_text(store->store, id, text, length, &known, error);
+    return sat_store_add(store->store, id, known.media_type, text, length, &known, error);
 }
 
 satchel_status satchel_store_add_bytes(satchel_store *store, const char *id, const char *media_type,

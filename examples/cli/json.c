@@ -32,7 +32,13 @@ static void comma(struct json *json) {
     json->first = false;
 }
 
-/* Control characters are written as \u escapes, those of C1 too: a terminal would obey them. */
+/* Control characters are written as \u escapes, those of C1 and of direction too: a terminal would obey
+ * them. */
+static bool must_escape(uint32_t code) {
+    return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x202A && code <= 0x202E) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
 static void quoted(FILE *out, const char *text, size_t length) {
     fputc('"', out);
     for (size_t at = 0; at < length;) {
@@ -44,7 +50,7 @@ static void quoted(FILE *out, const char *text, size_t length) {
             fputs("\\n", out);
         else if (code == '\t')
             fputs("\\t", out);
-        else if (code < 0x20 || (code >= 0x7F && code < 0xA0))
+        else if (must_escape(code))
             fprintf(out, "\\u%04" PRIX32, code);
         else if (code == 0xFFFD)
             fputs("\xEF\xBF\xBD", out); /* also where the bytes were invalid */
@@ -105,7 +111,7 @@ void out_object(struct json *json, const char *key, const char *text) {
         const size_t size = decode(text + at, length - at, &code);
         if (code < 0x20) /* stands only between tokens, where a space does as well */
             fputc(' ', json->out);
-        else if (code >= 0x7F && code < 0xA0) /* stands only in strings */
+        else if (must_escape(code)) /* stands only in strings */
             fprintf(json->out, "\\u%04" PRIX32, code);
         else
             fwrite(text + at, 1, size, json->out);

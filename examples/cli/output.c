@@ -208,10 +208,10 @@ const char *human_time(char out[16], double seconds) {
         seconds = 0;
     if (seconds > 359999)
         seconds = 359999;
-    const long whole = (long)(seconds + 0.5);
+    const unsigned whole = (unsigned)(seconds + 0.5) % 360000;
     if (whole >= 3600)
-        snprintf(out, 16, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+        snprintf(out, 16, "%u:%02u:%02u", whole / 3600 % 100, whole / 60 % 60, whole % 60);
     else
-        snprintf(out, 16, "%ld:%02ld", whole / 60, whole % 60);
+        snprintf(out, 16, "%u:%02u", whole / 60 % 60, whole % 60);
     return out;
 }

@@ -163,7 +163,7 @@ class Documents(WithStore):
     def test_with_a_model_by_path(self):
         with satchel.Store(self.folder / "m.satchel", embedder=support.TINY_MODEL) as store:
             store.add_text("bread", "bread flour water salt")
-            store.add_text("lease", "the lease of the flat ends")
+            store.add_text("lease", "lease flat ends march")
             hits = store.search("lease flat", mode="vector")
             self.assertEqual(hits[0].document_id, "lease")
             self.assertIsNotNone(hits[0].vector_score)
@@ -183,7 +183,7 @@ class Folders(WithStore):
                          ["notes/bread.txt", "notes/lease.md", "notes/train.txt"])
         hit = self.store.search("deposit paid back")[0]
         self.assertEqual(hit.document_id, "notes/lease.md")
-        self.assertIn("Deposit", hit.heading)
+        self.assertTrue(hit.heading.startswith("Flat"))
         again = self.store.add_path(notes)
         self.assertEqual((again.added, again.changed, again.unchanged), (0, 0, 3))
         (notes / "bread.txt").write_text("Bread needs yeast.\n")
@@ -212,14 +212,16 @@ class Folders(WithStore):
 
     def test_many_removals_ask_first(self):
         notes = self.write_notes()
+        for i in range(10):
+            (notes / f"{i}.txt").write_text(f"Note number {i}.")
         self.store.add_path(notes)
-        for path in notes.iterdir():
+        for path in notes.glob("?.txt"):
             path.unlink()
         with self.assertRaises(satchel.ConfirmRemovals):
             self.store.add_path(notes)
-        self.assertEqual(len(self.store.documents()), 3)
+        self.assertEqual(len(self.store.documents()), 13)
         self.assertEqual(self.store.add_path(notes, keep_missing=True).removed, 0)
-        self.assertEqual(self.store.add_path(notes, allow_removals=True).removed, 3)
+        self.assertEqual(self.store.add_path(notes, allow_removals=True).removed, 10)
 
     def test_leaving_early_and_going_on(self):
         notes = self.write_notes()

@@ -135,8 +135,8 @@ static void print_info(const sat_encoder *encoder) {
     sat_encoder_info(encoder, &info);
     printf("name %s\nfingerprint %s\nweight_type %s\ndimension %d\nmax_tokens %d\n"
            "vocabulary_size %" PRId64 "\nparameter_count %" PRId64 "\n",
-           info.name, info.fingerprint, info.weight_type, (int)info.dimension,
-           (int)info.max_tokens, info.vocabulary_size, info.parameter_count);
+           info.name, info.fingerprint, info.weight_type, (int)info.dimension, (int)info.max_tokens,
+           info.vocabulary_size, info.parameter_count);
 }
 
 int main(int count, char **arguments) {

@@ -24,7 +24,8 @@ WORDS = ("the a of in is and to where when who what how lease flat ends march br
 def vocabulary():
     letters = string.ascii_lowercase + string.digits
     return (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + list(".,?!'-") + list(letters)
-            + ["##" + letter for letter in letters] + WORDS[2:])
+            + ["##" + letter for letter in letters]
+            + [word for word in WORDS if len(word) > 1])
 
 
 def tensors(size):

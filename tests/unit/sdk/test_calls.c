@@ -97,6 +97,7 @@ static void generated_answers_need_a_generator(void **state) {
     satchel_stream *stream = NULL;
     satchel_ask_options options;
     satchel_ask_options_init(&options, sizeof options);
+    test_add(bed, "note", "The lease of the flat ends in March.");
     options.mode = SATCHEL_ANSWER_GENERATED;
     assert_int_equal(satchel_ask(&stream, bed->store, "q", &options, &error), SATCHEL_NO_MODEL);
     assert_null(stream);
