@@ -1,0 +1,69 @@
+/* What the tests of readers, chunks and terms share. */
+#ifndef SATCHEL_TESTS_UNIT_RETRIEVAL_READING_H
+#define SATCHEL_TESTS_UNIT_RETRIEVAL_READING_H
+
+#include "tests/unit/base/unit.h"
+
+#include "retrieval/document.h"
+#include "retrieval/terms.h"
+
+/* Reads bytes as the given media type (NULL: by name and content); fails the test if they cannot be. */
+static inline sat_document read_bytes(satchel_context *context, const sat_readers *readers,
+                                      const char *type, const char *name, const void *data,
+                                      size_t length) {
+    sat_document document;
+    satchel_error error;
+    sat_document_init(&document, &context->memory);
+    satchel_status status =
+        sat_document_read(&document, context, readers, type, name, data, length, &error);
+    if (status)
+        fail_msg("%s: %d %s", name ? name : type, (int)status, error.message);
+    return document;
+}
+
+static inline void expect_text(const sat_document *document, const char *text) {
+    const char *have = document->text.length ? document->text.data : "";
+    if (document->text.length != strlen(text) || memcmp(have, text, strlen(text)) != 0)
+        fail_msg("read\n[%.*s]\nnot\n[%s]", (int)document->text.length, have, text);
+}
+
+/* Every invariant of a document that a reader promises. */
+static inline void check_document(const sat_document *document) {
+    const char *text = document->text.data;
+    size_t length = document->text.length;
+    if (length)
+        assert_int_equal(sat_utf8_valid(text, length), length);
+    if (document->title.length)
+        assert_int_equal(sat_utf8_valid(document->title.data, document->title.length),
+                         document->title.length);
+    int64_t last = 0;
+    for (size_t i = 0; i < document->locator_count; i++) {
+        const satchel_locator *locator = &document->locators[i];
+        assert_true(locator->start >= last && (size_t)locator->start <= length);
+        assert_true(locator->kind >= SATCHEL_LOCATOR_PAGE && locator->kind <= SATCHEL_LOCATOR_TIME);
+        if (locator->label)
+            assert_int_equal(sat_utf8_valid(locator->label, strlen(locator->label)),
+                             strlen(locator->label));
+        last = locator->start;
+    }
+}
+
+static inline int open_context(void **state) {
+    satchel_context_options options;
+    sat_options_init(&options, sizeof options);
+    options.threads = 1;
+    satchel_context *context = NULL;
+    if (sat_context_open(&context, &options, NULL))
+        return -1;
+    *state = context;
+    return 0;
+}
+
+static inline int close_context(void **state) {
+    satchel_context *context = *state;
+    uint64_t left = context->memory.now;
+    sat_context_release(context);
+    return left > 4096; /* the context itself */
+}
+
+#endif
