@@ -10,6 +10,11 @@ const sat_kernels *sat_kernels_for(int32_t level) {
         return &sat_kernels_avx2;
     case SATCHEL_CPU_AVX512:
         return &sat_kernels_avx512;
+#elif defined(__aarch64__)
+    case SATCHEL_CPU_NEON:
+        return &sat_kernels_neon;
+    case SATCHEL_CPU_DOTPROD:
+        return &sat_kernels_dotprod;
 #endif
     default:
         return &sat_kernels_c;

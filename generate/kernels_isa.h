@@ -11,6 +11,19 @@ extern const sat_kernels sat_kernels_avx512;  /* x86-64 only */
 extern const sat_kernels sat_kernels_neon;    /* AArch64 only */
 extern const sat_kernels sat_kernels_dotprod; /* AArch64 only */
 
+/* What the dot product extension does not better. */
+void sat_quantize_neon(uint8_t *values, size_t values_stride, float *scales, size_t scales_stride,
+                       const float *x, size_t x_stride, size_t rows, size_t columns);
+void sat_gemm_f32_neon(float *acc, size_t acc_stride, int add, const float *a, size_t a_stride,
+                       const float *strip, size_t k, size_t rows);
+void sat_finish_neon(float *out, size_t out_stride, const float *acc, size_t acc_stride,
+                     const float *bias, int activation, size_t rows);
+void sat_add_norm_neon(float *out, size_t out_stride, const float *x, size_t x_stride,
+                       const float *residual, size_t residual_stride, const sat_norm *norm,
+                       size_t n, size_t rows);
+float sat_softmax_neon(float *x, float scale, size_t n);
+void sat_transpose_neon(float *out, const float *in, size_t stride, size_t count, size_t k);
+
 /* One block of 32 inputs in a strip of Q8 weights. */
 typedef struct sat_q8_strip_block {
     float scale[32];

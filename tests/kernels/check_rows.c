@@ -255,7 +255,7 @@ static void one_softmax(int32_t level, size_t n, check_style style, double sprea
            style, sum, want_sum);
     double largest = x[0], total = 0;
     for (size_t i = 1; i < n; i++)
-        largest = fmax(largest, x[i]);
+        largest = x[i] > largest ? x[i] : largest;
     for (size_t i = 0; i < n; i++) {
         /* exp2's own error, and y's: two roundings of the product, one of the difference */
         double y = fmax((double)scale * (x[i] - largest), -1e30), exact = exp(y);
