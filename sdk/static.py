@@ -12,8 +12,11 @@ Members of --whole archives are all taken, members of --needed archives only whe
 import argparse
 import os
 import re
+import struct
 import subprocess
 import sys
+
+STB_GLOBAL, STB_GNU_UNIQUE, SHT_SYMTAB = 1, 10, 2
 
 
 def public_symbols(path):
@@ -22,6 +25,27 @@ def public_symbols(path):
         text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
     listed = re.search(r"global:(.*?)local:", text, flags=re.S).group(1)
     return [name.strip() for name in listed.split(";") if name.strip()]
+
+
+def make_unique_global(path):
+    """Turns GNU-unique symbols (static members of C++ templates) into plain global ones, in place:
+    objcopy makes only those local."""
+    with open(path, "r+b") as file:
+        data = bytearray(file.read())
+        if data[:6] != b"\x7fELF\x02\x01":
+            return  # 64-bit little-endian ELF is the only kind that has been tried
+        (sections,) = struct.unpack_from("<Q", data, 0x28)
+        size, count = struct.unpack_from("<HH", data, 0x3A)
+        for section in range(sections, sections + size * count, size):
+            (kind,) = struct.unpack_from("<I", data, section + 4)
+            if kind != SHT_SYMTAB:
+                continue
+            start, length = struct.unpack_from("<QQ", data, section + 0x18)
+            for symbol in range(start, start + length, 24):
+                if data[symbol + 4] >> 4 == STB_GNU_UNIQUE:
+                    data[symbol + 4] = STB_GLOBAL << 4 | data[symbol + 4] & 15
+        file.seek(0)
+        file.write(data)
 
 
 def main():
@@ -51,6 +75,7 @@ def main():
         + ["-Wl,--end-group"],
         check=True,
     )
+    make_unique_global(merged)
     subprocess.run([options.objcopy, "--keep-global-symbols=" + keep, merged], check=True)
     if os.path.exists(options.output):
         os.remove(options.output)
