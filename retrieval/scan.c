@@ -173,7 +173,7 @@ static satchel_status look_up_failure(sat_scan *scan, sat_connection *reader, co
 /* Failures that may pass without the file changing are tried again every time. */
 static bool is_lasting(satchel_status status) {
     return status != SATCHEL_IO && status != SATCHEL_PERMISSION && status != SATCHEL_LOCKED &&
-           status != SATCHEL_NOT_FOUND && status != SATCHEL_CALLBACK;
+           status != SATCHEL_NOT_FOUND;
 }
 
 /*
@@ -495,6 +495,16 @@ static satchel_status find_missing(sat_scan *scan, sat_connection *reader, satch
     if (scan->missing_count > 0)
         qsort(scan->missing, scan->missing_count, sizeof *scan->missing, compare_missing);
     return status ? status : ended;
+}
+
+static int compare_missing_names(const void *a, const void *b) {
+    const sat_missing *left = a, *right = b;
+    return strcmp(left->name, right->name);
+}
+
+void sat_scan_sort_missing(sat_scan *scan) {
+    if (scan->missing_count > 0)
+        qsort(scan->missing, scan->missing_count, sizeof *scan->missing, compare_missing_names);
 }
 
 sat_missing *sat_scan_find_missing(sat_scan *scan, const sat_digest *hash) {

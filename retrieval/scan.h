@@ -48,7 +48,7 @@ typedef struct sat_scan {
 
     sat_scan_item *items;
     size_t count, capacity;
-    sat_missing *missing; /* by hash */
+    sat_missing *missing; /* by hash, then by name */
     size_t missing_count, missing_capacity;
 
     struct {
@@ -75,5 +75,7 @@ bool sat_scan_path(const sat_scan *scan, const char *relative, sat_buffer *out);
 bool sat_scan_is_kept(const sat_scan *scan, const char *name);
 /* A missing document of this content that is not taken yet; NULL if none. */
 sat_missing *sat_scan_find_missing(sat_scan *scan, const sat_digest *hash);
+/* By name, for removal; they cannot be found by content any more. */
+void sat_scan_sort_missing(sat_scan *scan);
 
 #endif

@@ -99,6 +99,7 @@ static satchel_status index_files(sat_sync *sync, satchel_error *error) {
     if (sync->phase != SATCHEL_PHASE_KEYWORDS)
         begin_phase(sync, SATCHEL_PHASE_KEYWORDS);
     if (sync->next_item == scan->count) {
+        sat_scan_sort_missing(scan);
         sync->step = SAT_SYNC_REMOVE;
         return SATCHEL_OK;
     }
