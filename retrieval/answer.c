@@ -223,7 +223,33 @@ static satchel_status quote(answer *a, satchel_event *event, satchel_error *erro
     return SATCHEL_OK;
 }
 
-static satchel_status cite(answer *a, satchel_event *event) {
+/* The page and the time of the sentence itself: its chunk may begin on an earlier page. What the
+ * locators do not tell, or no longer, stays the chunk's. */
+static satchel_status find_place(answer *a, int64_t chunk, int64_t start, int32_t *page,
+                                 int64_t *time_ms, satchel_error *error) {
+    sat_connection *reader = NULL;
+    satchel_status status = sat_reader_begin(a->store, a->cancel, &reader, error);
+    if (status)
+        return status;
+    sat_query query;
+    sat_query_begin(&query, reader,
+                    "SELECT kind, number FROM locator WHERE document = "
+                    "(SELECT document FROM chunk WHERE id = ?1) AND start <= ?2 ORDER BY ordinal");
+    sat_bind_int(&query, 1, chunk);
+    sat_bind_int(&query, 2, start);
+    while (sat_query_row(&query)) {
+        int64_t kind = sat_column_int(&query, 0);
+        if (kind == SATCHEL_LOCATOR_PAGE || kind == SATCHEL_LOCATOR_SLIDE)
+            *page = (int32_t)sat_column_int(&query, 1);
+        else if (kind == SATCHEL_LOCATOR_TIME)
+            *time_ms = sat_column_int(&query, 1);
+    }
+    status = sat_query_end(&query, error);
+    sat_reader_end(reader);
+    return status;
+}
+
+static satchel_status cite(answer *a, satchel_event *event, satchel_error *error) {
     const sat_sentence *sentence = &a->extract.sentences[a->at];
     const satchel_hit *hit = &a->results->hits[sentence->passage].hit;
     size_t length = sentence->end - sentence->start;
@@ -247,6 +273,12 @@ static satchel_status cite(answer *a, satchel_event *event) {
         .page = hit->page,
         .time_ms = hit->time_ms,
     };
+    satchel_status status = SATCHEL_OK;
+    if (hit->page > 0 || hit->time_ms >= 0)
+        status = find_place(a, hit->chunk, range.start, &a->citation.page, &a->citation.time_ms,
+                            error);
+    if (status)
+        return status;
     event->kind = SATCHEL_EVENT_CITATION;
     event->citation = &a->citation;
     a->at++;
@@ -274,7 +306,7 @@ static satchel_status answer_next(sat_stream *stream, satchel_event *event,
     case TOKEN:
         return quote(a, event, error);
     case CITATION:
-        return cite(a, event);
+        return cite(a, event, error);
     case DONE:
         break;
     }

@@ -3,7 +3,7 @@
 
 #include "sdk/handle.h"
 
-enum { MAX_HITS = 10000, MAX_SENTENCES = 1000 };
+enum { MAX_HITS = 10000 };
 
 void satchel_list_options_init(satchel_list_options *options, size_t struct_size) {
     sat_options_init(options, struct_size);
@@ -157,7 +157,7 @@ static satchel_status check_ask_options(const char *call, const satchel_ask_opti
         status = sat_check_range(call, "options.k", options->k, 0, MAX_HITS, error);
     if (!status)
         status = sat_check_range(call, "options.max_sentences", options->max_sentences, 0,
-                                 MAX_SENTENCES, error);
+                                 INT32_MAX, error);
     if (!status)
         status = sat_check_string(call, "options.filter", options->filter, true, error);
     if (!status && options->refusal_threshold != options->refusal_threshold)

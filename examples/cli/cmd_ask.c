@@ -211,7 +211,7 @@ static void out_event(struct answer *answer, const satchel_event *event) {
     case SATCHEL_EVENT_MODE:
         out_begin(&json, stdout, "mode");
         out_string(&json, "mode",
-                    event->mode->mode == SATCHEL_ANSWER_GENERATED ? "generated" : "extractive");
+                   event->mode->mode == SATCHEL_ANSWER_GENERATED ? "generated" : "extractive");
         out_string(&json, "reason", reason_name(event->mode->reason));
         out_string(&json, "search_mode", search_mode_name(event->mode->search_mode));
         break;

@@ -127,7 +127,7 @@ void out_range(struct json *json, const satchel_range *range) {
 }
 
 void out_hit(struct json *json, const satchel_results *results, size_t index,
-              const satchel_hit *hit) {
+             const satchel_hit *hit) {
     out_integer(json, "rank", (int64_t)index + 1);
     out_string(json, "document_id", hit->document_id);
     out_string(json, "title", hit->title);

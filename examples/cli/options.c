@@ -47,7 +47,7 @@ static const struct option options[] = {
      "keyword, vector or hybrid; default: hybrid with a model"},
     {'f', "filter", "JSON", TEXT, AT(filter), NULL, 0, 0, "ask search list",
      "only documents that pass, e.g. '{\"path\":\"notes/*\"}'"},
-    {0, "sentences", "N", NUMBER, AT(sentences), NULL, 1, 1000, "ask",
+    {0, "sentences", "N", NUMBER, AT(sentences), NULL, 1, 16, "ask",
      "quote at most N sentences; default 3"},
     {0, "never-refuse", NULL, FLAG, AT(never_refuse), NULL, 0, 0, "ask",
      "answer even when the evidence is weak"},

@@ -625,7 +625,7 @@ typedef struct satchel_ask_options {
     int32_t mode;          /* SATCHEL_ANSWER_* */
     int32_t search_mode;   /* SATCHEL_SEARCH_* */
     int32_t k;             /* passages looked at; default 6 */
-    int32_t max_sentences; /* quoted at most; default 3 */
+    int32_t max_sentences; /* quoted at most; default 3, at most 16 */
     const char *filter;
     float refusal_threshold; /* 0: default; negative: never refuse */
     int32_t reserved;

@@ -250,7 +250,7 @@ class Folders(Tool):
             (big / f"{i}.txt").write_text(f"Note number {i} about leases and bread.\n" * 40)
         tool = subprocess.Popen([support.TOOL, "index", self.store, str(big), "--json"],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                env=self.environment)
+                                env=self.environment, bufsize=0)
         tool.stdout.readline()  # it has begun
         tool.send_signal(signal.SIGINT)
         out, err = tool.communicate(timeout=60)
