@@ -236,47 +236,7 @@ const char *sat_encoder_token(const sat_encoder *encoder, int32_t token) {
 
 /* ------------------------------------------------------------------ coverage */
 
-/* What a piece says about the vocabulary: a single letter is where spelling falls back to when a word
- * or a script is foreign, so it does not count as known. */
-static void judge_piece(const char *piece, size_t length, bool *word, bool *known) {
-    size_t characters = 0;
-    *word = false;
-    for (size_t at = 0; at < length; characters++) {
-        int32_t code;
-        at += sat_utf8_decode(piece + at, length - at, &code);
-        *word |= sat_is_letter(code) || sat_is_digit(code);
-    }
-    *known = *word && characters > 1;
-}
-
 satchel_status sat_encoder_coverage(const sat_encoder *encoder, const char *text, size_t length,
                                     float *share, satchel_error *error) {
-    sat_memory *memory = &encoder->context->memory;
-    int32_t unknown = sat_wordpiece_specials(encoder->wordpiece).unknown;
-    size_t count, words = 0, known_words = 0;
-    *share = 0;
-    satchel_status status =
-        sat_wordpiece_encode(encoder->wordpiece, text, length, NULL, 0, &count, error);
-    if (status || count == 0)
-        return status;
-    int32_t *ids = sat_alloc_array(memory, count, sizeof *ids);
-    if (!ids)
-        return sat_memory_fail(memory, count * sizeof *ids, error);
-    status = sat_wordpiece_encode(encoder->wordpiece, text, length, ids, count, &count, error);
-    for (size_t i = 0; !status && i < count; i++) {
-        if (ids[i] == unknown) {
-            words++;
-            continue;
-        }
-        bool word, known;
-        size_t piece_length;
-        const char *piece = sat_wordpiece_piece(encoder->wordpiece, ids[i], &piece_length);
-        judge_piece(piece, piece_length, &word, &known);
-        words += word;
-        known_words += known;
-    }
-    sat_free(memory, ids);
-    if (words > 0)
-        *share = (float)known_words / (float)words;
-    return status;
+    return sat_wordpiece_share(encoder->wordpiece, text, length, share, error);
 }

@@ -13,8 +13,13 @@
 #include "generate/wordpiece.h"
 #include "generate/wordpiece_trie.h"
 
+#include <math.h>
 #include <string.h>
 #include <utf8proc.h>
+
+/* A vocabulary with this many single characters of scripts without spaces is made for such a script: there
+ * one character is a piece as good as any. Vocabularies of other languages have some hundred. */
+enum { SPELLS_UNSPACED = 2000 };
 
 /* What an ASCII byte means: one of these, or the character it becomes in a word. */
 enum { ASCII_DROP = 0, ASCII_SPACE = 1, ASCII_PUNCTUATION = 2 };
@@ -29,6 +34,7 @@ struct sat_wordpiece {
     bool lowercase;
     bool strip_accents; /* decompose and drop what is Mn */
     bool split_chinese;
+    bool spells_unspaced; /* see SPELLS_UNSPACED */
     bool phantom; /* layout: llama.cpp's ("▁word", "rest"), not BERT's own ("word", "##rest") */
     uint8_t ascii[128];
 };
@@ -158,10 +164,16 @@ static const char *bare_piece(const sat_wordpiece *wordpiece, size_t id, size_t 
     return text;
 }
 
+static bool is_unspaced_character(const char *piece, size_t length) {
+    int32_t code;
+    return length > 1 && sat_utf8_decode(piece, length, &code) == length && sat_is_unspaced(code);
+}
+
 static satchel_status build_trie(sat_wordpiece *wordpiece, const sat_gguf *gguf,
                                  satchel_error *error) {
     enum { CONTROL = 3 };
     const sat_wordpiece_special *special = &wordpiece->special;
+    size_t unspaced = 0;
     satchel_status status = sat_trie_open(&wordpiece->trie, &wordpiece->context->memory, error);
     for (size_t i = 0; !status && i < wordpiece->size; i++) {
         size_t length;
@@ -175,7 +187,9 @@ static satchel_status build_trie(sat_wordpiece *wordpiece, const sat_gguf *gguf,
             (int32_t)i == special->sep || sat_utf8_valid(piece, length) != length)
             continue;
         status = sat_trie_add(&wordpiece->trie, root, piece, length, (int32_t)i, error);
+        unspaced += root == SAT_TRIE_WORD && is_unspaced_character(piece, length);
     }
+    wordpiece->spells_unspaced = unspaced >= SPELLS_UNSPACED;
     return status;
 }
 
@@ -243,10 +257,30 @@ static void put(sat_wordpiece_feed *feed, int32_t id) {
     feed->count++;
 }
 
+/* The characters of a piece that say that the vocabulary knows its word. */
+static size_t telling_characters(const sat_wordpiece *wordpiece, const char *piece, size_t length) {
+    size_t characters = 0;
+    for (size_t i = 0; i < length; i++)
+        characters += ((uint8_t)piece[i] & 0xC0) != 0x80;
+    if (characters > 1)
+        return characters;
+    return wordpiece->spells_unspaced && is_unspaced_character(piece, length);
+}
+
+static bool has_letter_or_digit(const char *word, size_t length) {
+    for (size_t at = 0; at < length;) {
+        int32_t code;
+        at += sat_utf8_decode(word + at, length - at, &code);
+        if (sat_is_letter(code) || sat_is_digit(code))
+            return true;
+    }
+    return false;
+}
+
 /* Spells the collected word, if any, and begins the next. */
 static void end_word(sat_wordpiece_feed *feed) {
     const sat_wordpiece *wordpiece = feed->wordpiece;
-    size_t first = feed->count, at = 0;
+    size_t first = feed->count, at = 0, telling = 0;
     bool known = feed->characters <= SAT_WORD_CHARACTERS;
     for (int root = SAT_TRIE_WORD; known && at < feed->length; root = SAT_TRIE_REST) {
         size_t matched = 0;
@@ -255,12 +289,19 @@ static void end_word(sat_wordpiece_feed *feed) {
         known = id >= 0;
         if (known) {
             put(feed, id);
+            if (feed->known)
+                telling += telling_characters(wordpiece, feed->word + at, matched);
             at += matched;
         }
     }
     if (!known) {
         feed->count = first; /* the pieces found so far give way to one unknown token */
         put(feed, wordpiece->special.unknown);
+    }
+    if (feed->known && (!known || has_letter_or_digit(feed->word, feed->length))) {
+        feed->known->all += (double)feed->characters;
+        if (known)
+            feed->known->known += (double)telling / sqrt((double)(feed->count - first));
     }
     feed->characters = feed->length = feed->run = 0;
 }
@@ -403,6 +444,7 @@ static void put_character(sat_wordpiece_feed *feed, int32_t code) {
 void sat_wordpiece_begin(sat_wordpiece_feed *feed, const sat_wordpiece *wordpiece, int32_t *ids,
                          size_t limit, bool only_head) {
     feed->wordpiece = wordpiece;
+    feed->known = NULL;
     feed->ids = ids;
     feed->limit = limit;
     feed->count = 0;
@@ -461,6 +503,22 @@ satchel_status sat_wordpiece_encode(const sat_wordpiece *wordpiece, const char *
     return SATCHEL_OK;
 }
 
+satchel_status sat_wordpiece_share(const sat_wordpiece *wordpiece, const char *text, size_t length,
+                                   float *share, satchel_error *error) {
+    sat_wordpiece_feed feed;
+    sat_wordpiece_known known = {0, 0};
+    *share = 0;
+    sat_wordpiece_begin(&feed, wordpiece, NULL, 0, false);
+    feed.known = &known;
+    satchel_status status = sat_wordpiece_add(&feed, text, length, error);
+    if (status)
+        return status;
+    sat_wordpiece_end(&feed);
+    if (known.all > 0)
+        *share = (float)(known.known / known.all);
+    return SATCHEL_OK;
+}
+
 /* ------------------------------------------------------------------ about */
 
 int64_t sat_wordpiece_size(const sat_wordpiece *wordpiece) {
@@ -471,11 +529,6 @@ const char *sat_wordpiece_token(const sat_wordpiece *wordpiece, int32_t id) {
     if (id < 0 || (size_t)id >= wordpiece->size)
         return NULL;
     return wordpiece->spelling + wordpiece->spellings[id];
-}
-
-const char *sat_wordpiece_piece(const sat_wordpiece *wordpiece, int32_t id, size_t *length) {
-    int root;
-    return bare_piece(wordpiece, (size_t)id, length, &root);
 }
 
 sat_wordpiece_special sat_wordpiece_specials(const sat_wordpiece *wordpiece) {

@@ -2,6 +2,8 @@
  * both layouts of the vocabulary. Whole texts against the original tokenizer: tests/peers. */
 #include "tests/unit/base/unit.h"
 
+#include <math.h>
+
 #include "generate/wordpiece.h"
 #include "tests/support/tiny_model.h"
 
@@ -270,10 +272,89 @@ static void tokens_are_given_as_the_file_spells_them(void **state) {
     assert_string_equal(sat_wordpiece_token(shared.wordpiece[0], 2), "[CLS]");
     assert_null(sat_wordpiece_token(shared.wordpiece[0], -1));
     assert_null(sat_wordpiece_token(shared.wordpiece[0], (int32_t)tiny_vocabulary_size()));
-    size_t length;
-    const char *piece = sat_wordpiece_piece(shared.wordpiece[1], tiny_id("##ing"), &length);
-    assert_int_equal(length, 3);
-    assert_memory_equal(piece, "ing", 3);
+}
+
+/* ------------------------------------------------------------------ how much is known */
+
+static float share_of(const sat_wordpiece *wordpiece, const char *text) {
+    float share = -1;
+    assert_int_equal(sat_wordpiece_share(wordpiece, text, strlen(text), &share, NULL), SATCHEL_OK);
+    return share;
+}
+
+static void the_share_counts_characters_of_longer_pieces(void **state) {
+    const double root2 = 1.41421356237, root3 = 1.73205080757;
+    const struct {
+        const char *text;
+        double share;
+    } cases[] = {
+        {"", 0},
+        {"?! -", 0}, /* nothing to know */
+        {"hello world", 1},
+        {"hello?", 1},                      /* punctuation is passed over */
+        {"zz", 0},                          /* spelt letter by letter */
+        {"hello z", 5. / 6},                /* one letter says little */
+        {"hello \xD7\x90\xD7\x91", 5. / 7}, /* a foreign word of two letters */
+        {"hello \xE4\xBD\xA0", 5. / 6},     /* one Chinese character */
+        {"hellos", 5 / root2 / 6},          /* hello ##s */
+        {"running", 1 / root2},             /* runn ##ing */
+        {"unwanted", 1 / root3},            /* un ##want ##ed */
+        {"the unwanted", (3 + 8 / root3) / 11},
+        {"Caf\xC3\xA9 hello4", 4. / 10},  /* an unknown word counts with all its characters */
+        {"\xF0\x9F\x99\x80 the", 3. / 4}, /* unknown, so it may have been a word */
+        {"\xF0\x9F\x98\x80 the", 1},      /* known, and neither letter nor number */
+    };
+    for (size_t i = 0; i < SAT_COUNT(cases); i++)
+        for (int layout = 0; layout < 2; layout++)
+            if (fabs(share_of(shared.wordpiece[layout], cases[i].text) - cases[i].share) > 1e-6)
+                fail_msg("\"%s\": %g, not %g", cases[i].text,
+                         (double)share_of(shared.wordpiece[layout], cases[i].text), cases[i].share);
+    char text[256] = "hello ";
+    memset(text + 6, 'a', 120); /* longer than any word may be */
+    assert_float_equal(share_of(shared.wordpiece[0], text), 5. / 125, 1e-6);
+    float share;
+    assert_int_equal(sat_wordpiece_share(shared.wordpiece[0], "\xFF", 1, &share, NULL),
+                     SATCHEL_INVALID_TEXT);
+}
+
+/* [UNK], [CLS], [SEP], "the", and the first `count` Chinese characters. */
+static float share_with_chinese(size_t count, const char *text) {
+    const char **tokens = calloc(count + 4, sizeof *tokens);
+    char(*characters)[4] = calloc(count + 1, sizeof *characters);
+    assert_non_null(tokens);
+    assert_non_null(characters);
+    tokens[0] = "[UNK]";
+    tokens[1] = "[CLS]";
+    tokens[2] = "[SEP]";
+    tokens[3] = "the";
+    for (size_t i = 0; i < count; i++) {
+        sat_utf8_encode((int32_t)(0x4E00 + i), characters[i]); /* three bytes each */
+        tokens[4 + i] = characters[i];
+    }
+    gguf_writer writer;
+    gguf_writer_open(&writer);
+    gguf_text(&writer, "tokenizer.ggml.model", "bert");
+    gguf_texts(&writer, "tokenizer.ggml.tokens", tokens, count + 4);
+    size_t size;
+    uint8_t *bytes = gguf_writer_close(&writer, &size);
+    sat_gguf *gguf;
+    sat_wordpiece *wordpiece;
+    assert_int_equal(sat_gguf_open(&gguf, shared.context, bytes, size, "t", NULL), SATCHEL_OK);
+    assert_int_equal(sat_wordpiece_open(&wordpiece, shared.context, gguf, NULL), SATCHEL_OK);
+    float share = share_of(wordpiece, text);
+    sat_wordpiece_close(&wordpiece);
+    sat_gguf_close(&gguf);
+    free(bytes);
+    free(characters);
+    free(tokens);
+    return share;
+}
+
+static void single_characters_count_in_a_vocabulary_made_of_them(void **state) {
+    const char *text = "\xE4\xB8\x80\xE4\xB8\x81 the"; /* U+4E00 U+4E01 */
+    assert_float_equal(share_with_chinese(1999, text), 3. / 5, 1e-6);
+    assert_float_equal(share_with_chinese(2000, text), 1, 1e-6);
+    assert_float_equal(share_with_chinese(2000, "t the"), 3. / 4, 1e-6); /* letters still do not */
 }
 
 /* ------------------------------------------------------------------ wrong vocabularies */
@@ -368,6 +449,8 @@ int main(void) {
         cmocka_unit_test(the_limit_cuts_but_counts_on),
         cmocka_unit_test(feeding_in_parts_changes_nothing),
         cmocka_unit_test(tokens_are_given_as_the_file_spells_them),
+        cmocka_unit_test(the_share_counts_characters_of_longer_pieces),
+        cmocka_unit_test(single_characters_count_in_a_vocabulary_made_of_them),
         cmocka_unit_test(wrong_vocabularies_are_refused),
         cmocka_unit_test(random_text_is_survived),
     };
