@@ -74,7 +74,7 @@ def read_xquad(folder, language):
         articles = json.load(file)["data"]
     for article in articles:
         for paragraph in article["paragraphs"]:
-            name = "passage %d" % len(passages)
+            name = "p%03d" % len(passages)
             passages[name] = paragraph["context"]
             for qa in paragraph["qas"]:
                 answers = [a["text"] for a in qa["answers"]]
