@@ -126,7 +126,8 @@ static int look_at_sentence(void *user, size_t start, size_t end) {
 /* Moves a bound that lies inside a word to where the word begins (forward: false) or ends, at most 32
  * bytes away and not past `limit`; in a script without spaces every border of a character will do. */
 static size_t word_border(const char *text, size_t length, size_t at, size_t limit, bool back) {
-    at = sat_utf8_border(text, length, at);
+    while (at < length && ((uint8_t)text[at] & 0xC0) == 0x80)
+        at = back ? at - 1 : at + 1;
     size_t from = at;
     while (at != limit && (back ? from - at : at - from) < 32) {
         size_t before = at > 0 ? sat_utf8_border(text, length, at - 1) : 0;
