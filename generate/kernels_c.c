@@ -2,7 +2,6 @@
  * Encoder kernels in portable C: the reference of every other level. Products and sums that SIMD
  * levels fuse are fused here too, through fused(), so that all levels give the same bits.
  */
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -30,7 +29,8 @@ static inline float float_of(uint32_t bits) {
 static inline int needs_fmaf(double sum) {
     uint64_t bits;
     memcpy(&bits, &sum, sizeof bits);
-    return ((uint32_t)bits & 0x1fffffffu) == 0x10000000u || (fabs(sum) < FLT_MIN && sum != 0);
+    uint32_t low = (uint32_t)bits & 0x1fffffffu, high = (uint32_t)(bits >> 32) & 0x7fffffffu;
+    return (low == 0x10000000u) | (high - 1 < 0x380fffffu); /* high of FLT_MIN: 0x38100000 */
 }
 #endif
 

@@ -91,13 +91,21 @@ void sat_weights_pack(void *packed, sat_weight_type type, size_t n, size_t k, co
 
 /* ------------------------------------------------------------------ products */
 
-/* Q8 blocks as [k][32] float, for rows that are not quantized. */
+/* Q8 blocks as [k][32] float, for rows that are not quantized. A word holds four inputs of an output:
+ * with shifts, not byte loads, compilers vectorise over the outputs. */
 static void unpack_q8(float *out, const sat_q8_strip_block *blocks, size_t count) {
-    for (size_t b = 0; b < count; b++, out += SAT_Q8_BLOCK * SAT_STRIP)
-        for (size_t k = 0; k < SAT_Q8_BLOCK; k++)
+    for (size_t b = 0; b < count; b++)
+        for (size_t k = 0; k < SAT_Q8_BLOCK; k++, out += SAT_STRIP) {
+            int32_t words[SAT_STRIP];
+            memcpy(words, blocks[b].weights[k / 4], sizeof words);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            unsigned left = 24 - 8 * (k % 4);
+#else
+            unsigned left = 8 * (k % 4);
+#endif
             for (size_t n = 0; n < SAT_STRIP; n++)
-                out[k * SAT_STRIP + n] =
-                    blocks[b].scale[n] * (float)blocks[b].weights[k / 4][n][k % 4];
+                out[n] = blocks[b].scale[n] * (float)((int32_t)((uint32_t)words[n] << left) >> 24);
+        }
 }
 
 /* acc (rows, 32) = x · strip, in parts of k that stay in the first cache. */
