@@ -141,6 +141,9 @@ static void show_event(struct answer *answer, const satchel_event *event) {
     size_t number;
     switch (event->kind) {
     case SATCHEL_EVENT_TOKEN:
+        /* A piece that starts a line starts one here; line ends within it are the document's wrapping. */
+        if (event->token->length > 0 && event->token->text[0] == '\n')
+            end(answer);
         begin(answer);
         flow_text(&answer->flow, event->token->text, event->token->length);
         answer->length += (int64_t)event->token->length;
