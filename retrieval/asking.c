@@ -6,12 +6,12 @@
 
 #include "retrieval/terms.h"
 
-/* Casefolded words of spaced scripts, each between spaces. */
+/* Casefolded words of spaced scripts, each between spaces; without their marks too, as some type. */
 static const char asking_words[] =
     " who whom whose what which when where why how did does do many much "
     "wer wen wem wessen was welch welche welcher welches welchem welchen wann wo woher wohin warum "
-    "wieso weshalb wie wofür wozu wovon worauf womit wodurch worin woran worüber worum wonach woraus "
-    "viel viele vielen ";
+    "wieso weshalb wie wofür wofur wozu wovon worauf womit wodurch worin woran worüber woruber "
+    "worum wonach woraus viel viele vielen ";
 
 /* Strings of scripts without spaces; a term that touches one asks. */
 static const char *const asking_strings[] = {
@@ -33,9 +33,8 @@ static size_t asking_at(const char *text, size_t length) {
 }
 
 static bool touches_asking(const char *text, size_t length, size_t start, size_t end) {
-    size_t from = start > LONGEST_ASKING
-                      ? sat_utf8_border(text, length, start - LONGEST_ASKING)
-                      : 0;
+    size_t from =
+        start > LONGEST_ASKING ? sat_utf8_border(text, length, start - LONGEST_ASKING) : 0;
     while (from < end) {
         size_t size = asking_at(text + from, length - from);
         if (size > 0 && from + size > start)

@@ -205,9 +205,11 @@ static satchel_status cover_terms(work *self, satchel_error *error) {
 
 /* ------------------------------------------------------------------ choice */
 
+/* Fused scores are standardised, so behind a filter, or where all passages are alike, even the first may
+ * have one of 0 or less: no part of that says anything. */
 static float part_of_first(const work *self, const candidate *item) {
-    float first = fmaxf(self->passages[0].fused, 1e-9f);
-    return self->passages[item->passage].fused / first;
+    float first = self->passages[0].fused;
+    return first > 0 ? fmaxf(self->passages[item->passage].fused / first, -1) : 0;
 }
 
 static int better(const void *a, const void *b) {

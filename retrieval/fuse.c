@@ -7,7 +7,9 @@
 
 #include <math.h>
 
+/* So many values the prior counts as, and from so many on it does not. */
 #define PRIOR_COUNT 8.0
+#define ENOUGH 64.0
 
 sat_scale sat_scale_of(const float *values, const uint8_t *pass, size_t count, double prior) {
     double sum = 0, squares = 0;
@@ -29,7 +31,8 @@ sat_scale sat_scale_of(const float *values, const uint8_t *pass, size_t count, d
     }
     if (!(squares > 1e-12 * (double)n))
         return (sat_scale){mean, 0};
-    double variance = (squares + PRIOR_COUNT * prior * prior) / ((double)n + PRIOR_COUNT);
+    double expected = PRIOR_COUNT * fmax(0, 1 - (double)n / ENOUGH);
+    double variance = (squares + expected * prior * prior) / ((double)n + expected);
     return (sat_scale){mean, sqrt(variance)};
 }
 
@@ -47,8 +50,7 @@ static bool behind(const float *scores, const int64_t *ids, uint32_t a, uint32_t
 }
 
 /* Restores the heap below `at`: each parent ranks behind its children, so the worst is on top. */
-static void sink(const float *scores, const int64_t *ids, uint32_t *heap, size_t count,
-                 size_t at) {
+static void sink(const float *scores, const int64_t *ids, uint32_t *heap, size_t count, size_t at) {
     for (;;) {
         size_t child = 2 * at + 1;
         if (child >= count)

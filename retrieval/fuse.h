@@ -19,9 +19,10 @@ typedef struct sat_scale {
 #define SAT_KEYWORD_PRIOR 1.0 /* BM25 */
 #define SAT_VECTOR_PRIOR 0.05 /* cosine */
 
-/* Scale of the values with pass[i] != 0 (NULL: of all) that are numbers. In a collection of a few
- * passages the deviation would blow a difference of nothing up to the size of a finding, so `prior`
- * counts as 8 values would; among hundreds it does not matter. */
+/* Scale of the values with pass[i] != 0 (NULL: of all) that are numbers: their mean and standard
+ * deviation. In a collection of a few passages that deviation would blow a difference of nothing up
+ * to the size of a finding, so `prior` counts there too: as 8 values would beside none, as 4 beside 32, and
+ * not at all from 64 values on. */
 sat_scale sat_scale_of(const float *values, const uint8_t *pass, size_t count, double prior);
 /* (value - mean) / deviation; 0 for NaN: an unknown score is an average one. */
 float sat_scale_apply(sat_scale scale, float value);
