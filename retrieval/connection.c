@@ -217,6 +217,19 @@ void sat_reader_end(sat_connection *reader) {
         sat_connection_close(reader);
 }
 
+/*
+ * After a failure of memory or of the disk the writer starts again with a new connection: FTS5 keeps
+ * counters and a blob handle across a rollback, and those of a statement that ran out of memory half
+ * way (SQLite 3.40) would go into the next commit.
+ */
+static void drop_writer(sat_store *store, satchel_status status) {
+    rollback(store->writer);
+    if (status == SATCHEL_BUSY || status == SATCHEL_CANCELLED)
+        return;
+    sat_connection_close(store->writer);
+    store->writer = NULL;
+}
+
 /* The first write to a store whose terms are of another version indexes its text anew. */
 static satchel_status renew_terms(sat_store *store, sat_connection *writer,
                                   satchel_error *error) {
@@ -244,6 +257,13 @@ satchel_status sat_writer_begin(sat_store *store, const satchel_cancel *cancel,
                         "store '%s' was opened for reading only; open it without read_only",
                         store->path);
     pthread_mutex_lock(&store->writer_lock);
+    if (!store->writer) {
+        status = sat_connection_open(&store->writer, store, true, error);
+        if (status) {
+            pthread_mutex_unlock(&store->writer_lock);
+            return status;
+        }
+    }
     sat_connection *writer = store->writer;
     writer->cancel = cancel;
     if (store->terms_stale)
@@ -251,7 +271,7 @@ satchel_status sat_writer_begin(sat_store *store, const satchel_cancel *cancel,
     if (!status)
         status = sat_sql_run(writer, "BEGIN IMMEDIATE", error);
     if (status) {
-        rollback(writer);
+        drop_writer(store, status);
         pthread_mutex_unlock(&store->writer_lock);
         /* Waiting ends at a cancel too, and SQLite then speaks of a lock. */
         return sat_cancelled(cancel) ? sat_cancel_check(cancel, error) : status;
@@ -267,6 +287,8 @@ satchel_status sat_writer_end(sat_connection *writer, satchel_status status,
         status = sat_sql_run(writer, "COMMIT", error);
     rollback(writer);
     writer->impatient = false;
+    if (status)
+        drop_writer(store, status);
     pthread_mutex_unlock(&store->writer_lock);
     return status;
 }

@@ -85,7 +85,7 @@ struct sat_store {
     int32_t budget; /* tokens of a chunk */
 
     pthread_mutex_t writer_lock; /* guards what follows, held from BEGIN to COMMIT */
-    sat_connection *writer;      /* NULL in a read-only store */
+    sat_connection *writer;      /* NULL in a read-only store, and until the next write after a failure */
     bool terms_stale;            /* written with other terms: the first write indexes anew */
 
     pthread_mutex_t pool_lock; /* guards idle */

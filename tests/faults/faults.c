@@ -2,7 +2,9 @@
  * Every k-th allocation and every k-th file call fails, k rising until a run passes without a
  * failure; once only, and for good from there on; writes cut in half. Run with interpose.so preloaded:
  *
- *     LD_PRELOAD=interpose.so faults SCENARIO memory|file|torn once|forever FOLDER
+ *     LD_PRELOAD=interpose.so faults SCENARIO memory|file|torn once|forever FOLDER MODEL [K]
+ *
+ * With K only that point is tried; FAULT_TRACE=1 in the environment then shows who was made to fail.
  *
  * Each run works on a fresh copy of a store that already holds two documents. A call may fail, with a
  * status and a message. It may not crash, leak, lose what was committed before, lose what it said it
@@ -25,6 +27,7 @@ long fault_live_blocks(void) __attribute__((weak));
 
 static char folder[512], fixture[600], store_path[600], docs_path[600], model_path[600];
 static long failures;
+static int verbose; /* one point only: tell what every call said */
 
 #define KEPT_ID "kept/one"
 #define KEPT_TEXT "Harbour pilots board the ship two miles before the breakwater."
@@ -47,6 +50,8 @@ static void problem(const char *what, const char *detail) {
 static int judge(const char *call, satchel_status status, const satchel_error *error) {
     if (status == SATCHEL_OK)
         return 1;
+    if (verbose)
+        fprintf(stderr, "  (%s: %s)\n", call, error->message);
     if (status > 0 || strcmp(satchel_status_name(status), "SATCHEL_UNKNOWN") == 0)
         problem(call, "returned an unknown status");
     if (error->code != status || error->message[0] == '\0')
@@ -331,9 +336,9 @@ static void make_fixture(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6 || !fault_arm) {
+    if (argc < 6 || !fault_arm) {
         fprintf(stderr, "usage: LD_PRELOAD=interpose.so %s SCENARIO memory|file|torn once|forever "
-                        "FOLDER MODEL\n",
+                        "FOLDER MODEL [K]\n",
                 argv[0]);
         return 2;
     }
@@ -354,7 +359,8 @@ int main(int argc, char **argv) {
 
     /* k = 0 is a run without a fault: it must succeed, and leaves behind what the libraries keep for
      * the life of the process. The last k is one past the last call. */
-    long calls = 0, k = 0;
+    long calls = 0, k = 0, only = argc > 6 ? atol(argv[6]) : 0;
+    verbose = only > 0;
     for (;; k++) {
         run r = {0};
         long failures_before = failures;
@@ -375,8 +381,10 @@ int main(int argc, char **argv) {
             check_store(&r);
         if (failures > failures_before)
             fprintf(stderr, "at k = %ld of %ld\n", k, calls);
-        if (failures > 50 || (k > 0 && calls < k))
+        if (failures > 50 || (k > 0 && (calls < k || only > 0)))
             break;
+        if (k == 0 && only > 0)
+            k = only - 1;
     }
     printf("%s %s %s: %ld points, %ld failures\n", argv[1], argv[2], argv[3], k - 1, failures);
     return failures != 0;

@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -45,10 +47,22 @@ EXPORT long fault_disarm(void) {
 
 EXPORT long fault_live_blocks(void) { return atomic_load(&live); }
 
+/* With FAULT_TRACE set, who called when it was made to fail. */
+static void trace(void) {
+    if (!getenv("FAULT_TRACE"))
+        return;
+    int kind = atomic_exchange(&armed_kind, FAULT_NONE);
+    void *frames[40];
+    backtrace_symbols_fd(frames, backtrace(frames, 40), 2);
+    atomic_store(&armed_kind, kind);
+}
+
 /* Counts a call and says whether it is to fail. */
 static int strike(void) {
     long now = atomic_fetch_add(&seen, 1) + 1;
     long at = atomic_load(&armed_at);
+    if (now == at)
+        trace();
     return now == at || (now > at && atomic_load(&armed_for_good));
 }
 
@@ -118,7 +132,8 @@ EXPORT void free(void *block) {
 
 /* ------------------------------------------------------------------ files */
 
-#define REAL(name) ((__typeof__(&name))real(&real_##name, #name))
+/* A pointer to an object becomes one to a function: POSIX allows what ISO C does not. */
+#define REAL(name) (__extension__(__typeof__(&name)) real(&real_##name, #name))
 static void *_Atomic real_open, *_Atomic real_open64, *_Atomic real_openat, *_Atomic real_read,
     *_Atomic real_pread, *_Atomic real_pread64, *_Atomic real_write, *_Atomic real_pwrite,
     *_Atomic real_pwrite64, *_Atomic real_fsync, *_Atomic real_fdatasync, *_Atomic real_ftruncate,
