@@ -7,6 +7,9 @@ cache=${SATCHEL_CACHE:-$HOME/.cache/satchel}
 case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
 jobs=${SATCHEL_JOBS:-$(nproc)}
 program=$(basename "$0")
+# The distribution's tools first: another Python in PATH would lack NumPy, another compiler be
+# untested. CC and CXX still choose a compiler.
+export PATH=/usr/bin:/bin:$PATH
 
 say() { echo "$program: $*"; }
 
@@ -95,7 +98,7 @@ configure_and_build() { # BUILD ARGUMENTS...
     wanted=$(
         printf '%s\n' "$@" "CC=${CC:-}" "CXX=${CXX:-}"
         for argument in "$@"; do
-            case $argument in --cross-file=* | --native-file=*) cat "${argument#*=}" ;; esac
+            case $argument in --cross-file=*) cat "${argument#*=}" ;; esac
         done
     )
     if [ -f "$build/build.ninja" ] && [ "$(cat "$build/.arguments" 2>/dev/null)" = "$wanted" ]; then
@@ -116,7 +119,6 @@ configure_and_build() { # BUILD ARGUMENTS...
 
 # Arguments of every native build.
 native_arguments() {
-    echo "--native-file=$root/scripts/native.ini"
     echo "-Dpkg_config_path=$(faiss_prefix)/lib/pkgconfig"
     # Extra arguments from outside, one word each.
     # shellcheck disable=SC2086
