@@ -80,9 +80,8 @@ typedef struct sat_norm {
 /* ------------------------------------------------------------------ the table of a level */
 
 typedef struct sat_kernels {
-    int32_t level;    /* SATCHEL_CPU_* */
-    uint8_t q8_flip;  /* quantized bytes are stored XOR this: 0x80 makes int8 + 128 */
-    size_t tile_rows; /* rows that gemm_f32 likes multiples of */
+    int32_t level;   /* SATCHEL_CPU_* */
+    uint8_t q8_flip; /* quantized bytes are stored XOR this: 0x80 makes int8 + 128 */
 
     /* (rows, columns) of floats to bytes and scales; columns % 32 == 0. */
     void (*quantize)(uint8_t *values, size_t values_stride, float *scales, size_t scales_stride,

@@ -427,7 +427,6 @@ static float softmax_avx2(float *x, float scale, size_t n) {
 const sat_kernels sat_kernels_avx2 = {
     .level = SATCHEL_CPU_AVX2,
     .q8_flip = 0,
-    .tile_rows = 6,
     .quantize = quantize_avx2,
     .gemm_q8 = gemm_q8_avx2,
     .gemm_f32 = gemm_f32_avx2,

@@ -407,7 +407,6 @@ static float softmax_avx512(float *x, float scale, size_t n) {
 const sat_kernels sat_kernels_avx512 = {
     .level = SATCHEL_CPU_AVX512,
     .q8_flip = 0x80,
-    .tile_rows = 14,
     .quantize = quantize_avx512,
     .gemm_q8 = gemm_q8_avx512,
     .gemm_f32 = gemm_f32_avx512,

@@ -227,7 +227,6 @@ static float softmax_c(float *x, float scale, size_t n) {
 const sat_kernels sat_kernels_c = {
     .level = SATCHEL_CPU_C,
     .q8_flip = 0,
-    .tile_rows = 4,
     .quantize = quantize_c,
     .gemm_q8 = gemm_q8_c,
     .gemm_f32 = gemm_f32_c,

@@ -72,7 +72,6 @@ static void gemm_q8_dotprod(float *acc, size_t acc_stride, int add, const uint8_
 const sat_kernels sat_kernels_dotprod = {
     .level = SATCHEL_CPU_DOTPROD,
     .q8_flip = 0,
-    .tile_rows = 8,
     .quantize = sat_quantize_neon,
     .gemm_q8 = gemm_q8_dotprod,
     .gemm_f32 = sat_gemm_f32_neon,

@@ -377,7 +377,6 @@ float sat_softmax_neon(float *x, float scale, size_t n) {
 const sat_kernels sat_kernels_neon = {
     .level = SATCHEL_CPU_NEON,
     .q8_flip = 0,
-    .tile_rows = 8,
     .quantize = sat_quantize_neon,
     .gemm_q8 = gemm_q8_neon,
     .gemm_f32 = sat_gemm_f32_neon,

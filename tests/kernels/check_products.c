@@ -162,27 +162,41 @@ static void gemm_f32(int32_t level) {
     one_gemm_f32(level, 29, 300, STYLE_NORMAL, 0);
 }
 
-/* The C level computes fmaf in double where the CPU has no such instruction: against libm's, on values
- * that lie between two floats or come out subnormal. */
+/* a · b + c where rounding first to double and then to float is likely to go wrong. */
+static void hard_sum(int kind, float *a, float *b, float *c) {
+    int sign = check_random() & 1 ? 1 : -1;
+    switch (kind) {
+    case 0: /* nothing special */
+        *b = (float)check_uniform(1, 2);
+        *c = (float)check_uniform(-4, 4);
+        break;
+    case 1: /* a product of 26 bits, often just between two floats; c decides, far below a double's ulp */
+        *b = (float)(1 + (double)check_below(4096) / 4096);
+        *c = (float)(sign * ldexp(1, -40 - (int)check_below(60)));
+        break;
+    case 2: /* a product close to half the least float, and a subnormal c */
+        *b = (float)ldexp(1 + sign * 0x1p-23, -75);
+        *c = (float)ldexp((double)check_below(1 << 23), -149);
+        break;
+    default: /* cancellation */
+        *b = (float)check_uniform(1, 2);
+        *c = (float)(-(double)*a * *b * (1 + (int)check_below(3) * 0x1p-20));
+    }
+}
+
+/* The C level computes fmaf in double where the CPU has no such instruction: against libm's. */
 static void fused(int32_t level) {
     const sat_kernels *k = sat_kernels_for(level);
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < 2000; round++) {
         float *a = check_buffer(sizeof *a, 0), *strip = check_buffer(32 * sizeof *strip, 0);
         float *got = check_output(32 * sizeof *got), want[32];
         size_t where;
         int kind = round % 4;
-        a[0] =
-            (float)(kind == 0 ? check_uniform(1, 2)
-                              : ldexp(1 + (double)check_below(4096) / 4096, kind == 1 ? 0 : -70));
+        a[0] = (float)(kind == 1   ? 1 + (double)check_below(4096) / 4096
+                       : kind == 2 ? ldexp(1 + (check_random() & 1 ? 0x1p-23 : -0x1p-23), -75)
+                                   : check_uniform(1, 2));
         for (int c = 0; c < 32; c++) {
-            strip[c] = (float)(kind == 0 ? check_uniform(1, 2)
-                                         : ldexp(1 + (double)check_below(4096) / 4096,
-                                                 kind == 1 ? 0 : -(int)check_below(70)));
-            /* kind 1: products of 25 bits, just at a tie; the sum's tail decides */
-            got[c] = (float)(kind == 1   ? ldexp(check_uniform(-1, 1), -(int)check_below(40))
-                             : kind == 2 ? ldexp(check_uniform(-1, 1), -126)
-                             : kind == 3 ? -(double)a[0] * strip[c] * (1 + check_below(3) * 0x1p-20)
-                                         : check_uniform(-4, 4));
+            hard_sum(kind, a, strip + c, got + c);
             want[c] = fmaf(a[0], strip[c], got[c]);
         }
         k->gemm_f32(got, 32, 1, a, 1, strip, 1, 1);

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Only the files of an instruction-set level may hold its instructions: a kernel's flags that leak into
+another file would crash older CPUs, and no test on this machine would notice.
+
+usage: isa.py ARCHIVE...    disassembles static libraries, judging each member by its name
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+# What a member may not hold. Names in order: the first that fits a member's name decides.
+X86 = [
+    ("avx512", None),
+    ("avx2", re.compile(r"%zmm|%k[1-7]\b|%[xy]mm(1[6-9]|2\d|3[01])\b")),
+    ("", re.compile(r"%[yz]mm|^v(?!err|erw)[a-z0-9]+")),
+]
+ARM = [
+    ("dotprod", None),
+    ("", re.compile(r"^[su]dot\b")),
+]
+
+
+def members(archive):
+    """(member, instruction) for all instructions of an archive."""
+    process = subprocess.run(
+        [shutil.which("objdump"), "-d", "--no-show-raw-insn", archive],
+        check=True, capture_output=True, text=True)
+    member = rules = None
+    for line in process.stdout.splitlines():
+        head = re.match(r"(\S+):\s+file format (\S+)", line)
+        if head:
+            member = os.path.basename(head[1])
+            rules = X86 if "x86-64" in head[2] else ARM if "aarch64" in head[2] else []
+            continue
+        fields = line.split("\t")
+        if len(fields) == 2 and re.match(r"\s*[0-9a-f]+:$", fields[0]):
+            yield member, rules, fields[1]
+
+
+def main(archives):
+    if not shutil.which("objdump"):
+        print("1..0 # SKIP objdump is missing")
+        return 0
+    counts, offences = {}, {}
+    for archive in archives:
+        for member, rules, instruction in members(archive):
+            counts[member] = counts.get(member, 0) + 1
+            bad = next((rule for name, rule in rules if name in member), None)
+            if bad and bad.search(instruction):
+                offences.setdefault(member, []).append(instruction)
+    if not counts:
+        print("1..0 # SKIP objdump does not know this architecture")
+        return 0
+    print(f"1..{len(counts)}")
+    for number, (member, count) in enumerate(sorted(counts.items()), 1):
+        found = offences.get(member, [])
+        print(f"{'not ok' if found else 'ok'} {number} - {member}: {count} instructions")
+        for instruction in found[:3]:
+            print(f"# {instruction}")
+    return 1 if offences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
