@@ -85,11 +85,30 @@ static satchel_status status_of(int code, int os_code, const char **hint) {
     }
 }
 
+/* SQLite calls a page that the disk cannot give a damaged file. It is not: it may be read tomorrow.
+ * Returns the system's error if the last operation on the database or its WAL was such. */
+static int read_error(sqlite3 *db) {
+    sqlite3_file *files[2] = {NULL, NULL};
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &files[0]);
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &files[1]);
+    for (size_t i = 0; i < SAT_COUNT(files); i++) {
+        int code = 0;
+        if (files[i] && files[i]->pMethods &&
+            files[i]->pMethods->xFileControl(files[i], SQLITE_FCNTL_LAST_ERRNO, &code) ==
+                SQLITE_OK &&
+            (code == EIO || code == ENXIO))
+            return code;
+    }
+    return 0;
+}
+
 satchel_status sat_sql_fail(sat_connection *connection, int code, satchel_error *error) {
     const char *hint;
     int os_code = 0, primary = code & 0xff;
     if (primary == SQLITE_CANTOPEN || primary == SQLITE_IOERR)
         os_code = sqlite3_system_errno(connection->db);
+    if (primary == SQLITE_CORRUPT && (os_code = read_error(connection->db)) != 0)
+        code = SQLITE_IOERR_READ;
     satchel_status status = status_of(code, os_code, &hint);
     const char *path = connection->store ? connection->store->path : "";
     if (status == SATCHEL_CANCELLED)

@@ -63,7 +63,7 @@ static int strike(void) {
     long at = atomic_load(&armed_at);
     if (now == at)
         trace();
-    return now == at || (now > at && atomic_load(&armed_for_good));
+    return at > 0 && (now == at || (now > at && atomic_load(&armed_for_good)));
 }
 
 static int strike_memory(void) {
