@@ -11,7 +11,7 @@
 #include "generate/kernels_isa.h"
 
 enum {
-    CHUNK_ROWS = 84,  /* a multiple of every level's tile rows but 8; 10.5 KiB of partial sums */
+    CHUNK_ROWS = 96,  /* a multiple of the int8 tiles' rows; 12 KiB of partial sums */
     CHUNK_K = 192,    /* inputs at a time for float weights: 24 KiB of a strip; a multiple of 32 */
     CHUNK_BLOCKS = 16 /* blocks at a time for Q8 weights: 20 KiB of a strip */
 };

@@ -192,8 +192,8 @@ static void gemm_type(int32_t level, sat_weight_type type, bool from_q8) {
     for (size_t m = 0; m <= 8; m++)
         one_gemm(level, type, m, 32, unit * 3, from_q8, 0);
     /* past the blocks in which rows and inputs are walked */
-    one_gemm(level, type, 85, 64, type == SAT_WEIGHT_Q8 ? 17 * 32 : 193, from_q8, 1);
-    one_gemm(level, type, 169, 33, type == SAT_WEIGHT_Q8 ? 33 * 32 : 400, from_q8, 0);
+    one_gemm(level, type, 97, 64, type == SAT_WEIGHT_Q8 ? 17 * 32 : 193, from_q8, 1);
+    one_gemm(level, type, 193, 33, type == SAT_WEIGHT_Q8 ? 33 * 32 : 400, from_q8, 0);
 }
 
 static void gemm_f32(int32_t level) {
