@@ -309,7 +309,8 @@ static void make_units(sat_units *units) {
                             .base = start,
                             .section = i > 0 ? (uint32_t)(i - 1) : SAT_NO_SECTION,
                             .first = true};
-        sat_text_sentences(units->text + start, end - start, add_sentence, &maker);
+        if (end > start)
+            sat_text_sentences(units->text + start, end - start, add_sentence, &maker);
     }
 }
 

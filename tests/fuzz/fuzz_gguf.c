@@ -3,6 +3,7 @@
 
 #include "generate/generate.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/tiny_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     satchel_context_options options;
@@ -51,11 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         sat_gguf_close(&gguf);
     }
 
-    sat_mapping mapping = {.base = sat_alloc(&context->memory, size ? size : 1), .size = size};
-    if (mapping.base) {
-        if (size)
-            memcpy(mapping.base, data, size);
-        mapping.data = mapping.base;
+    sat_mapping mapping;
+    if (tiny_mapping(&mapping, context, data, size)) {
         sat_encoder *encoder = NULL;
         if (sat_encoder_open(&encoder, context, &mapping, "fuzz", &(sat_encoder_options){0},
                              &error) == SATCHEL_OK) {
