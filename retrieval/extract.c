@@ -286,7 +286,7 @@ static satchel_status embed_sentences(work *self, const satchel_cancel *cancel,
         embedder->embed(embedder->user, SATCHEL_ROLE_DOCUMENT, texts, n, vectors, cancel);
     if (status)
         sat_fail(error, status, "the embedder failed on the sentences of an answer: %s",
-                 satchel_status_name(status));
+                 sat_status_name(status));
     for (size_t i = 0; i < self->count && !status; i++) {
         candidate *item = &self->items[i];
         if (!item->chosen)
