@@ -1,9 +1,12 @@
 /* JSON through jansson, behind a scan that bounds its recursion. */
 #include "base/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+
+#define PROBE_BYTES 4096 /* more than jansson asks for at once for a short text */
 
 /* Where the depth of `text` passes the limit, or `length`. Knows strings and their escapes and
  * nothing else: whatever is wrong in other ways is the parser's to say. */
@@ -58,14 +61,20 @@ satchel_status sat_json_parse(json_t **out, const char *text, size_t length, sat
         return sat_fail(error, code, "%s, line %zu, column %zu: nested deeper than %d levels", what,
                         line, column, SAT_JSON_MAX_DEPTH);
     }
+    /* jansson calls some failures of memory a syntax error, or nothing at all: a second failure with
+     * memory to be had is the text's. */
     json_error_t problem;
-    json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
-    if (value) {
-        *out = value;
-        return SATCHEL_OK;
+    for (int tries = 0; tries < 2; tries++) {
+        *out = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+        if (*out)
+            return SATCHEL_OK;
+        void *volatile probe = malloc(PROBE_BYTES); /* volatile: or the pair is optimised away */
+        if (!probe || json_error_code(&problem) == json_error_out_of_memory) {
+            free(probe);
+            return sat_fail_memory(error, length);
+        }
+        free(probe);
     }
-    if (json_error_code(&problem) == json_error_out_of_memory)
-        return sat_fail_memory(error, length);
     return sat_fail(error, code, "%s, line %d, column %d: %s", what,
                     problem.line < 1 ? 1 : problem.line, problem.column < 1 ? 1 : problem.column,
                     problem.text);
