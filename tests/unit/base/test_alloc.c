@@ -2,7 +2,7 @@
  * allocator fails. */
 #include <pthread.h>
 
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 static void blocks_are_aligned_and_counted(void **state) {
     test_allocator test = {0};

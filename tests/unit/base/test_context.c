@@ -2,7 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 /* ------------------------------------------------------------------ structs */
 

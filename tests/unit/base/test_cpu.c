@@ -2,7 +2,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 static const int32_t all_levels[] = {SATCHEL_CPU_C, SATCHEL_CPU_AVX2, SATCHEL_CPU_AVX512,
                                      SATCHEL_CPU_NEON, SATCHEL_CPU_DOTPROD};

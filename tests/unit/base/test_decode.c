@@ -1,5 +1,5 @@
 /* Bytes of unknown encoding to UTF-8. */
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 static void assert_decodes(const char *bytes, size_t size, const char *encoding,
                            const char *expected, size_t length) {

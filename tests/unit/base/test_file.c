@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 /* ------------------------------------------------------------------ a table that can fail */
 

@@ -1,5 +1,5 @@
 /* SHA-256 against the standard's vectors; the fast hash for spread, stability and hostile keys. */
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 static void sha256(const void *data, size_t size, char hex[65]) {
     sat_sha256 hash;

@@ -1,5 +1,5 @@
 /* JSON: what is refused and where, depth, and strings written. */
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 static satchel_status parse(json_t **out, const char *text, satchel_error *error) {
     return sat_json_parse(out, text, strlen(text), SATCHEL_INVALID_FILTER, "the filter", error);

@@ -2,7 +2,7 @@
 #include <pthread.h>
 #include <utf8proc.h>
 
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 typedef satchel_status (*normalizer)(sat_buffer *out, const char *text, size_t length);
 

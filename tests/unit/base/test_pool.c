@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <semaphore.h>
 
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 /* ------------------------------------------------------------------ thread creation that fails */
 

@@ -1,5 +1,5 @@
 /* Sentence bounds in several languages, lists, abbreviations, and hostile text. */
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 /* Sentences as one string, with | between. */
 typedef struct taken {

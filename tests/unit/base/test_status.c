@@ -1,7 +1,7 @@
 /* Errors: codes, messages that are always valid UTF-8 and terminated, the system's numbers. */
 #include <errno.h>
 
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 static void a_failure_fills_the_error(void **state) {
     satchel_error error;

@@ -1,5 +1,5 @@
 /* UTF-8 and UTF-16 with valid and hostile input, and classes of characters. */
-#include "unit.h"
+#include "tests/unit/base/unit.h"
 
 /* ------------------------------------------------------------------ UTF-8 */
 

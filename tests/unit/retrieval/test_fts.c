@@ -1,5 +1,5 @@
 /* Keyword search: FTS5 with our tokenizer, and BM25 against a direct computation. */
-#include "reading.h"
+#include "tests/unit/retrieval/reading.h"
 
 #include <math.h>
 #include <sqlite3.h>

@@ -1,5 +1,5 @@
 /* Where a query matches a text, and the snippet to show. */
-#include "reading.h"
+#include "tests/unit/retrieval/reading.h"
 
 /* ------------------------------------------------------------------ helpers */
 

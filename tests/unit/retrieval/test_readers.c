@@ -1,5 +1,5 @@
 /* Readers: bytes to text and locators. */
-#include "reading.h"
+#include "tests/unit/retrieval/reading.h"
 
 /* ------------------------------------------------------------------ helpers */
 

@@ -1,5 +1,5 @@
 /* The tokenizer: text to index terms, and back to the bytes they come from. */
-#include "reading.h"
+#include "tests/unit/retrieval/reading.h"
 
 #include <utf8proc.h>
 
