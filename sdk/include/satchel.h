@@ -44,8 +44,9 @@
  * - Threads: a context, a model and a store may be used from many threads at once. A stream, results
  *   and a list are used by one thread at a time. Closing a handle while another thread is inside a
  *   call on it is forbidden. A cancel handle may be fired from any thread.
- * - Callbacks run on the thread that is inside the Satchel call, one at a time for a handle, with no
- *   lock held and no transaction open. Calling back into the same store gives SATCHEL_BUSY.
+ * - Callbacks run on the thread that is inside the Satchel call, one at a time for each table, with no
+ *   transaction open: other threads go on reading and writing meanwhile. Calling back into the store or
+ *   model that waits for the callback gives SATCHEL_BUSY. A log function does not call Satchel at all.
  * - The library never aborts, prints, installs signal handlers or touches the network.
  */
 #ifndef SATCHEL_H
