@@ -109,7 +109,8 @@ def build(folder, name, documents, model):
     for identifier, text in documents.items():
         store.add_text(identifier, text, defer=True)
     keywords = time.time() - start
-    store.maintain()
+    if model:
+        store.maintain()
     print("%-10s %6d documents, %6d passages; keywords %.1f s, vectors %.1f s"
           % (name, len(documents), store.stats().chunks, keywords, time.time() - start - keywords),
           flush=True)
