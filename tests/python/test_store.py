@@ -159,6 +159,16 @@ class Documents(WithStore):
         with self.assertRaises(TypeError):
             satchel.Store(self.folder / "x.satchel", embedder=42)
 
+    def test_the_model_s_context_is_the_store_s(self):
+        context = satchel.Context(threads=1)
+        model = satchel.Model.from_embedder(self.embedder, context=context)
+        held = context.memory()[0]
+        with satchel.Store(self.folder / "c.satchel", embedder=model) as store:
+            store.add_text("a", "The lease ends.")
+            self.assertGreater(context.memory()[0], held)
+            context.close()  # the store keeps it open
+            self.assertEqual(store.search("lease")[0].document_id, "a")
+
     @unittest.skipUnless(support.TINY_MODEL, "SATCHEL_TEST_MODEL is not set")
     def test_with_a_model_by_path(self):
         with satchel.Store(self.folder / "m.satchel", embedder=support.TINY_MODEL) as store:

@@ -54,6 +54,21 @@ class Wheel(support.FolderTest):
 
 
 class Lookup(support.FolderTest):
+    def test_a_checkout_s_build_folder_is_found(self):
+        checkout = self.folder / "checkout"
+        shutil.copytree(support.ROOT / "bindings" / "python" / "satchel",
+                        checkout / "bindings" / "python" / "satchel",
+                        ignore=shutil.ignore_patterns("__pycache__"))
+        (checkout / "build").mkdir()
+        library = os.environ.get("SATCHEL_LIBRARY") or str(support.ROOT / "build" / "libsatchel.so")
+        shutil.copy(library, checkout / "build" / "libsatchel.so")
+        environment = {name: value for name, value in os.environ.items()
+                       if name != "SATCHEL_LIBRARY"}
+        environment["PYTHONPATH"] = str(checkout / "bindings" / "python")
+        run = subprocess.run([sys.executable, "-c", "import satchel; print(satchel.library_path)"],
+                             env=environment, check=True, capture_output=True, text=True)
+        self.assertEqual(run.stdout.strip(), str(checkout / "build" / "libsatchel.so"))
+
     def test_a_missing_library_says_what_to_do(self):
         environment = {**os.environ, "SATCHEL_LIBRARY": str(self.folder / "none.so"),
                        "PYTHONPATH": str(support.ROOT / "bindings" / "python")}

@@ -36,12 +36,14 @@ class Model(n.Closable):
                  document_prefix: Optional[str] = None, context: Optional[Context] = None) -> None:
         options = _options(pooling, max_tokens, query_prefix, document_prefix)
         pointer = c_void_p()
-        with (context or default_context())._handle as owner:
+        context = context or default_context()
+        with context._handle as owner:
             n.call(n.library.satchel_model_open, byref(pointer), owner, os.fsencode(path),
                    byref(options))
-        self._take(pointer)
+        self._take(pointer, context)
 
-    def _take(self, pointer: c_void_p) -> None:
+    def _take(self, pointer: c_void_p, context: Context) -> None:
+        self._context = context
         self._own(pointer, n.library.satchel_model_close, "model")
         self._info = self._read_info()
 
@@ -54,21 +56,23 @@ class Model(n.Closable):
         yours."""
         options = _options(pooling, max_tokens, query_prefix, document_prefix)
         pointer = c_void_p()
-        with (context or default_context())._handle as owner:
+        context = context or default_context()
+        with context._handle as owner:
             n.call(n.library.satchel_model_open_fd, byref(pointer), owner, fd, offset, length,
                    byref(options))
         model = cls.__new__(cls)
-        model._take(pointer)
+        model._take(pointer, context)
         return model
 
     @classmethod
     def from_embedder(cls, embedder: "_callbacks.Embedder", *,
                       context: Optional[Context] = None) -> "Model":
         """A model over an embedder of your own; see satchel.Embedder."""
-        with (context or default_context())._handle as owner:
+        context = context or default_context()
+        with context._handle as owner:
             pointer = _callbacks.open_embedder(owner, embedder)
         model = cls.__new__(cls)
-        model._take(pointer)
+        model._take(pointer, context)
         return model
 
     # ------------------------------------------------------------ what it is

@@ -10,7 +10,7 @@ import threading
 import weakref
 from ctypes import POINTER, byref, c_char_p, c_float, c_int32, c_int64, c_size_t, c_uint64, c_void_p
 from pathlib import Path
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, TypeVar
 
 from . import _structs as s
 from .errors import BY_STATUS, Busy, Closed, InvalidText, SatchelError
@@ -240,6 +240,9 @@ class Handle:
             self._close(byref(pointer))
 
 
+C = TypeVar("C", bound="Closable")
+
+
 class Closable:
     """What all objects of the binding share: close(), `with`, and an end when forgotten."""
 
@@ -259,7 +262,7 @@ class Closable:
         self._handle.close()
         self._finalizer.detach()
 
-    def __enter__(self) -> Any:
+    def __enter__(self: C) -> C:
         return self
 
     def __exit__(self, *exception: Any) -> None:

@@ -47,7 +47,9 @@ class Store(n.Closable):
                  embedder: "Union[Model, str, os.PathLike[str], _callbacks.Embedder, None]" = None,
                  *, read_only: bool = False, must_exist: bool = False,
                  chunk_tokens: Optional[int] = None, context: Optional[Context] = None) -> None:
-        self._context = context or default_context()
+        if context is None:
+            context = embedder._context if isinstance(embedder, Model) else default_context()
+        self._context = context
         model, own = self._open_model(embedder)
         try:
             options = n.new(s.StoreOptions, "satchel_store_options_init")
@@ -86,9 +88,6 @@ class Store(n.Closable):
         super().close()
         if self._own_model and self._model is not None:
             self._model.close()
-
-    def __enter__(self) -> "Store":
-        return self
 
     def __repr__(self) -> str:
         return f"<satchel.Store {self._path!r}{' closed' if self.closed else ''}>"

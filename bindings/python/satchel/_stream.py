@@ -100,9 +100,6 @@ class Events(n.Closable, Generic[E]):
         self._over = True
         super().close()
 
-    def __enter__(self) -> "Events[E]":
-        return self
-
 
 class AnswerEvents(Events[t.Event]):
     """The events of Store.ask()."""
