@@ -14,9 +14,10 @@ enum {
 
 /* ------------------------------------------------------------------ tokens */
 
-/* About what a WordPiece vocabulary makes of a text: a token for each four letters of a word, for each
- * three digits, for each character of a script without spaces, and for each other character. */
-static uint32_t estimate(const char *text, size_t length) {
+/* About what a WordPiece vocabulary makes of a text: a token for so many letters of a word, for each
+ * three digits, for each character of a script without spaces, and for each other character. English
+ * has six letters to a token, German with an English vocabulary four. */
+static uint32_t estimate(const char *text, size_t length, size_t letters_per_token) {
     size_t tokens = 0, letters = 0, digits = 0;
     for (size_t at = 0, size; at <= length; at += size) {
         int32_t code = ' ';
@@ -26,7 +27,7 @@ static uint32_t estimate(const char *text, size_t length) {
         if (sat_is_mark(code))
             continue;
         if (!letter) {
-            tokens += (letters + 3) / 4;
+            tokens += (letters + letters_per_token - 1) / letters_per_token;
             letters = 0;
         }
         if (!digit) {
@@ -45,8 +46,11 @@ static uint32_t count_all(sat_units *units, const char *text, size_t length) {
     const satchel_embedder *embedder = units->embedder;
     if (units->status)
         return 0;
-    if (!embedder || !embedder->count_tokens)
-        return estimate(text, length) + (embedder ? 2 : 0);
+    if (!embedder)
+        return estimate(text, length, 6);
+    if (!embedder
+             ->count_tokens) /* too many do less harm than too few: what is too long is not read */
+        return estimate(text, length, 4) + 2;
     size_t count = 0;
     satchel_status status = embedder->count_tokens(embedder->user, text, length, &count);
     if (status) {
