@@ -1,7 +1,7 @@
 /*
- * Bring your own reader: teaches a store a format it does not know, here subtitles (SubRip, .srt). The
- * reader hands over the spoken text and marks when each line is heard, so that a hit says where in
- * the film it is.
+ * Bring your own reader: teaches a store a format it does not know, here subtitles (SubRip, .srt).
+ * The reader hands over the spoken text and marks when each line is heard, so that a hit says where
+ * in the film it is.
  *
  *     reader STORE FILE.srt QUERY
  */

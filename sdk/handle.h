@@ -14,8 +14,8 @@
 
 /* ------------------------------------------------------------------ gate */
 
-/* Lets one thread at a time into an application's callbacks, and remembers which: a public call made
- * by that thread is a callback calling back, and is answered with SATCHEL_BUSY. */
+/* Lets one thread at a time into an application's callbacks, and remembers which: a public call
+ * made by that thread is a callback calling back, and is answered with SATCHEL_BUSY. */
 typedef struct sat_gate {
     pthread_mutex_t lock;
     pthread_cond_t left;
@@ -82,8 +82,8 @@ satchel_status sat_check_string(const char *call, const char *what, const char *
 /* An enumerated value or a number that must lie in low..high. */
 satchel_status sat_check_range(const char *call, const char *what, int64_t value, int64_t low,
                                int64_t high, satchel_error *error);
-/* Whether a caller's struct of struct_size bytes has its first `reach` bytes: its `destroy` may then be
- * called though the call failed. A size no caller means is not believed. */
+/* Whether a caller's struct of struct_size bytes has its first `reach` bytes: its `destroy` may
+ * then be called though the call failed. A size no caller means is not believed. */
 bool sat_struct_reaches(size_t struct_size, size_t reach);
 /* True in a child of the process that opened the context: the handle's threads, locks and database
  * connections are not there, so closing it only forgets it. */

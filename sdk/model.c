@@ -1,6 +1,6 @@
 /*
- * Models: a GGUF text encoder from a path or a descriptor, or an application's embedder. Both end up
- * as one satchel_embedder table, which is all that a store sees.
+ * Models: a GGUF text encoder from a path or a descriptor, or an application's embedder. Both end
+ * up as one satchel_embedder table, which is all that a store sees.
  */
 #include <inttypes.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /*
- * Pulled streams: wraps an inner stream of retrieval. An error is given again by every later call, so
- * is DONE; the stream keeps its store open.
+ * Pulled streams: wraps an inner stream of retrieval. An error is given again by every later call,
+ * so is DONE; the stream keeps its store open.
  */
 #include <string.h>
 

@@ -106,8 +106,8 @@ enum { STYLE_PLAIN = 0, STYLE_BOLD, STYLE_DIM, STYLE_GOOD, STYLE_BAD, STYLE_LINK
 const char *style(bool color, int style);
 /* Decodes one code point of UTF-8; invalid bytes give U+FFFD. Returns bytes read, at least 1. */
 size_t decode(const char *text, size_t length, uint32_t *code);
-/* Writes text so that it cannot drive a terminal: control characters become U+FFFD, invalid bytes too,
- * direction overrides vanish. Line ends become spaces unless `lines`. */
+/* Writes text so that it cannot drive a terminal: control characters become U+FFFD, invalid bytes
+ * too, direction overrides vanish. Line ends become spaces unless `lines`. */
 void print_safe(FILE *out, const char *text, size_t length, bool lines);
 void print_string(FILE *out, const char *text); /* print_safe of a whole string on one line */
 
@@ -150,15 +150,14 @@ void out_string(struct json *json, const char *key, const char *text); /* NULL: 
 void out_integer(struct json *json, const char *key, int64_t value);
 void out_number(struct json *json, const char *key, double value, int digits);
 void out_boolean(struct json *json, const char *key, bool value);
-void out_object(struct json *json, const char *key,
-                 const char *text); /* JSON as it is; NULL: {} */
+void out_object(struct json *json, const char *key, const char *text); /* JSON as it is; NULL: {} */
 void out_range(struct json *json,
-                const satchel_range *range); /* start, end, start_utf16, end_utf16 */
+               const satchel_range *range); /* start, end, start_utf16, end_utf16 */
 void out_key(struct json *json, const char *key);
 void out_open(struct json *json, char bracket);
 void out_close(struct json *json, char bracket);
 void out_hit(struct json *json, const satchel_results *results, size_t index,
-              const satchel_hit *hit);
+             const satchel_hit *hit);
 /* Names as JSON has them: "hybrid", "weak_evidence". */
 const char *search_mode_name(int32_t mode);
 const char *reason_name(int32_t reason);

@@ -141,7 +141,8 @@ static void show_event(struct answer *answer, const satchel_event *event) {
     size_t number;
     switch (event->kind) {
     case SATCHEL_EVENT_TOKEN:
-        /* A piece that starts a line starts one here; line ends within it are the document's wrapping. */
+        /* A piece that starts a line starts one here; line ends within it are the document's
+         * wrapping. */
         if (event->token->length > 0 && event->token->text[0] == '\n')
             end(answer);
         begin(answer);

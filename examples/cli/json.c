@@ -32,8 +32,8 @@ static void comma(struct json *json) {
     json->first = false;
 }
 
-/* Control characters are written as \u escapes, those of C1 and of direction too: a terminal would obey
- * them. */
+/* Control characters are written as \u escapes, those of C1 and of direction too: a terminal would
+ * obey them. */
 static bool must_escape(uint32_t code) {
     return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x202A && code <= 0x202E) ||
            (code >= 0x2066 && code <= 0x2069);

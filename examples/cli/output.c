@@ -1,7 +1,7 @@
 /*
- * Text for people. Documents come from anywhere, so nothing of them reaches a terminal unfiltered: an
- * escape sequence in a file name or a sentence could otherwise move the cursor, rename the window or
- * fake a prompt.
+ * Text for people. Documents come from anywhere, so nothing of them reaches a terminal unfiltered:
+ * an escape sequence in a file name or a sentence could otherwise move the cursor, rename the
+ * window or fake a prompt.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
- * A reader for PDF, as an application writes one: the bytes go to poppler's pdftotext through pipes,
- * its text comes back page by page. No shell, no temporary file; the child is killed when it takes too
- * long, writes too much, or the user interrupts.
+ * A reader for PDF, as an application writes one: the bytes go to poppler's pdftotext through
+ * pipes, its text comes back page by page. No shell, no temporary file; the child is killed when it
+ * takes too long, writes too much, or the user interrupts.
  */
 #include <errno.h>
 #include <fcntl.h>

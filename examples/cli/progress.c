@@ -1,6 +1,6 @@
 /*
- * Progress of a sync on stderr: on a terminal one line that is drawn over, with a bar, the rate and the
- * time left; elsewhere a plain line now and then, so that a log stays readable.
+ * Progress of a sync on stderr: on a terminal one line that is drawn over, with a bar, the rate and
+ * the time left; elsewhere a plain line now and then, so that a log stays readable.
  */
 #include <inttypes.h>
 #include <string.h>

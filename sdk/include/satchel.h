@@ -23,30 +23,31 @@
  *
  * Conventions, everywhere:
  *
- * - Objects are opaque. `satchel_<object>_open` (or a call that yields one) gives the caller a handle
- *   that it owns; `satchel_<object>_close(&handle)` frees it, sets it to NULL and accepts NULL.
- *   Objects hold a reference to what they were opened on, so they may be closed in any order.
- * - Every call that can fail returns a `satchel_status`: 0, or a negative code that never changes its
- *   meaning. Its last argument, `satchel_error *`, may be NULL; when given, it is filled on failure
- *   with the code, the system's error number and a message for developers: what, where, what to do.
- *   On failure the outputs are NULL or zero.
- * - Option structs start with `struct_size`, which the caller sets to sizeof; zero in any other field
- *   means the default, a NULL options pointer means all defaults, and defaults live only in the
- *   library. Non-zero bytes past what the library knows give SATCHEL_UNSUPPORTED.
+ * - Objects are opaque. `satchel_<object>_open` (or a call that yields one) gives the caller a
+ *   handle that it owns; `satchel_<object>_close(&handle)` frees it, sets it to NULL and accepts
+ *   NULL. Objects hold a reference to what they were opened on, so they may be closed in any order.
+ * - Every call that can fail returns a `satchel_status`: 0, or a negative code that never changes
+ *   its meaning. Its last argument, `satchel_error *`, may be NULL; when given, it is filled on
+ *   failure with the code, the system's error number and a message for developers: what, where,
+ *   what to do. On failure the outputs are NULL or zero.
+ * - Option structs start with `struct_size`, which the caller sets to sizeof; zero in any other
+ *   field means the default, a NULL options pointer means all defaults, and defaults live only in
+ *   the library. Non-zero bytes past what the library knows give SATCHEL_UNSUPPORTED.
  * - Results structs are filled by the library up to the size the caller gives; later versions only
  *   append fields.
  * - Strings are UTF-8. Where a text may hold NUL bytes a length stands beside it; a length of
- *   SATCHEL_NUL_TERMINATED means "up to the NUL". Input that is not valid UTF-8 where UTF-8 is asked
- *   for gives SATCHEL_INVALID_TEXT.
+ *   SATCHEL_NUL_TERMINATED means "up to the NUL". Input that is not valid UTF-8 where UTF-8 is
+ *   asked for gives SATCHEL_INVALID_TEXT.
  * - Offsets are half-open ranges into the document's text: the string given, or the text its reader
- *   produced, which is stored and readable with satchel_document_text(). `text[start:end]` equals the
- *   hit byte for byte. UTF-16 offsets stand beside the byte offsets.
- * - Threads: a context, a model and a store may be used from many threads at once. A stream, results
- *   and a list are used by one thread at a time. Closing a handle while another thread is inside a
- *   call on it is forbidden. A cancel handle may be fired from any thread.
- * - Callbacks run on the thread that is inside the Satchel call, one at a time for each table, with no
- *   transaction open: other threads go on reading and writing meanwhile. Calling back into the store or
- *   model that waits for the callback gives SATCHEL_BUSY. A log function does not call Satchel at all.
+ *   produced, which is stored and readable with satchel_document_text(). `text[start:end]` equals
+ *   the hit byte for byte. UTF-16 offsets stand beside the byte offsets.
+ * - Threads: a context, a model and a store may be used from many threads at once. A stream,
+ *   results and a list are used by one thread at a time. Closing a handle while another thread is
+ *   inside a call on it is forbidden. A cancel handle may be fired from any thread.
+ * - Callbacks run on the thread that is inside the Satchel call, one at a time for each table, with
+ *   no transaction open: other threads go on reading and writing meanwhile. Calling back into the
+ *   store or model that waits for the callback gives SATCHEL_BUSY. A log function does not call
+ *   Satchel at all.
  * - The library never aborts, prints, installs signal handlers or touches the network.
  */
 #ifndef SATCHEL_H
@@ -97,9 +98,9 @@ enum {
     SATCHEL_WRONG_MODEL = -16,      /* the model's kind, dimension or fingerprint does not fit */
     SATCHEL_INVALID_TEXT = -17,     /* not valid UTF-8 */
     SATCHEL_INVALID_FILTER = -18,   /* the filter's JSON, key or operator is wrong; says where */
-    SATCHEL_INVALID_METADATA = -19, /* not a flat JSON object of strings, numbers, booleans, [strings] */
+    SATCHEL_INVALID_METADATA = -19, /* not a flat JSON object; see satchel_add_options */
     SATCHEL_LIMIT = -20,            /* larger than a documented limit */
-    SATCHEL_CONFIRM_REMOVALS = -21, /* a sync would remove more than a fifth of a root; see options */
+    SATCHEL_CONFIRM_REMOVALS = -21, /* over a fifth of a root would go; see sync options */
     SATCHEL_CALLBACK = -22,         /* an application callback reported failure */
     SATCHEL_FORKED = -23,           /* the handle was made before fork(); open a new one */
     SATCHEL_READ_ONLY = -24,        /* the store is open for reading only */
@@ -136,9 +137,9 @@ typedef struct satchel_documents satchel_documents;
 typedef struct satchel_stream satchel_stream;
 typedef struct satchel_cancel satchel_cancel;
 
-/* Memory functions for everything Satchel allocates itself (docs/dependencies.md lists the libraries
- * that cannot follow). `reallocate` and `release` get the size the block was asked for. Called from
- * any thread. Blocks are aligned as malloc's. All three must be given, or none. */
+/* Memory functions for everything Satchel allocates itself (docs/dependencies.md lists the
+ * libraries that cannot follow). `reallocate` and `release` get the size the block was asked for.
+ * Called from any thread. Blocks are aligned as malloc's. All three must be given, or none. */
 typedef struct satchel_allocator {
     void *user;
     void *(*allocate)(void *user, size_t size);
@@ -169,10 +170,10 @@ enum {
 typedef struct satchel_context_options {
     size_t struct_size;
     const satchel_allocator *allocator; /* copied; default malloc, realloc, free */
-    int32_t threads;                    /* default: performance cores, at most 4; 1 starts no thread */
-    int32_t cpu_level;                  /* SATCHEL_CPU_*: a ceiling, for tests and measurements */
-    uint64_t memory_limit;              /* bytes; hard cap on what Satchel allocates; default none */
-    satchel_log_function log;           /* default: none */
+    int32_t threads;          /* default: performance cores, at most 4; 1 starts no thread */
+    int32_t cpu_level;        /* SATCHEL_CPU_*: a ceiling, for tests and measurements */
+    uint64_t memory_limit;    /* bytes; hard cap on what Satchel allocates; default none */
+    satchel_log_function log; /* default: none */
     void *log_user;
     int32_t log_level;   /* SATCHEL_LOG_*; default SATCHEL_LOG_WARNING when log is set */
     int32_t log_content; /* 1: messages may hold paths, ids and text */
@@ -257,7 +258,8 @@ SATCHEL_API void satchel_model_options_init(satchel_model_options *options, size
 /* Opens a GGUF file by mapping it. Here: text encoders of the BERT family with a WordPiece
  * vocabulary, weights F32, F16 or Q8_0. Errors: NOT_FOUND, IO, DAMAGED (not GGUF, or lengths and
  * offsets that contradict each other; says where), UNSUPPORTED (names the architecture, tensor type
- * or tokenizer), MEMORY_LIMIT. The model may be used from many threads; calls queue for the pool. */
+ * or tokenizer), MEMORY_LIMIT. The model may be used from many threads; calls queue for
+ * the pool. */
 SATCHEL_API satchel_status satchel_model_open(satchel_model **out, satchel_context *context,
                                               const char *path,
                                               const satchel_model_options *options,
@@ -297,15 +299,13 @@ SATCHEL_API satchel_status satchel_model_get_info(const satchel_model *model,
  * special tokens alone. Errors: INVALID_TEXT, CANCELLED, OUT_OF_MEMORY, CALLBACK. */
 SATCHEL_API satchel_status satchel_model_embed(satchel_model *model, int32_t role,
                                                const satchel_text *texts, size_t n, float *out,
-                                               const satchel_cancel *cancel,
-                                               satchel_error *error);
+                                               const satchel_cancel *cancel, satchel_error *error);
 /* Token ids of a text, special tokens included, without truncation. Writes at most `capacity` ids
  * and the full count to *count; call with capacity 0 to ask for the count. UNSUPPORTED for an
  * application's embedder. */
 SATCHEL_API satchel_status satchel_model_tokenize(const satchel_model *model, const char *text,
-                                                  size_t length, int32_t *tokens,
-                                                  size_t capacity, size_t *count,
-                                                  satchel_error *error);
+                                                  size_t length, int32_t *tokens, size_t capacity,
+                                                  size_t *count, satchel_error *error);
 /* The vocabulary's piece for a token id, as the file spells it; lives as long as the model. NULL if
  * there is none. */
 SATCHEL_API const char *satchel_model_token(const satchel_model *model, int32_t token);
@@ -349,8 +349,8 @@ typedef struct satchel_reader {
     const char *id;          /* "pdfkit" */
     const char *media_types; /* space-separated: "application/pdf" */
     const char *extensions;  /* space-separated without dots: "pdf"; may be NULL */
-    /* Reads `length` bytes at `data` of the given media type. Return SATCHEL_OK, or a negative status
-     * (SATCHEL_UNSUPPORTED: let the next reader try) after writing a message of at most
+    /* Reads `length` bytes at `data` of the given media type. Return SATCHEL_OK, or a negative
+     * status (SATCHEL_UNSUPPORTED: let the next reader try) after writing a message of at most
      * message_size bytes. */
     satchel_status (*read)(void *user, const char *media_type, const void *data, size_t length,
                            const satchel_reader_sink *sink, char *message, size_t message_size);
@@ -361,10 +361,10 @@ typedef struct satchel_reader {
 
 typedef struct satchel_store_options {
     size_t struct_size;
-    satchel_model *model;   /* the embedder; NULL: keyword search only. The store holds a reference */
-    int32_t read_only;      /* 1: never write; on read-only media too */
-    int32_t must_exist;     /* 1: NOT_FOUND instead of creating */
-    int32_t chunk_tokens;   /* target size of a chunk; default: the model's max_tokens, else 256 */
+    satchel_model *model; /* the embedder; NULL: keyword search only. The store holds a reference */
+    int32_t read_only;    /* 1: never write; on read-only media too */
+    int32_t must_exist;   /* 1: NOT_FOUND instead of creating */
+    int32_t chunk_tokens; /* target size of a chunk; default: the model's max_tokens, else 256 */
     int32_t reserved;
     const void *encryption_key; /* reserved: UNSUPPORTED unless NULL */
     size_t encryption_key_size;
@@ -373,9 +373,9 @@ typedef struct satchel_store_options {
 SATCHEL_API void satchel_store_options_init(satchel_store_options *options, size_t struct_size);
 
 /* Opens or creates a store: one SQLite file (and its -wal and -shm) at `path`. Many readers and one
- * writer, in one process or many. Errors: NOT_FOUND, NOT_A_STORE, TOO_NEW, DAMAGED, LOCKED, PERMISSION, IO,
- * DISK_FULL, UNSUPPORTED. A model other than the one the store's vectors were made with is accepted:
- * keywords serve, and satchel_store_maintain() embeds again. */
+ * writer, in one process or many. Errors: NOT_FOUND, NOT_A_STORE, TOO_NEW, DAMAGED, LOCKED,
+ * PERMISSION, IO, DISK_FULL, UNSUPPORTED. A model other than the one the store's vectors were made
+ * with is accepted: keywords serve, and satchel_store_maintain() embeds again. */
 SATCHEL_API satchel_status satchel_store_open(satchel_store **out, satchel_context *context,
                                               const char *path,
                                               const satchel_store_options *options,
@@ -404,25 +404,26 @@ SATCHEL_API void satchel_add_options_init(satchel_add_options *options, size_t s
 /* Adds or replaces a document. On return it is committed and found by keyword, and by vector too
  * unless defer_embedding was set. A document whose bytes, title and metadata have not changed costs
  * nothing. Ids are UTF-8, 1 to 1,024 bytes, without control characters, and compared in NFC.
- * Errors: INVALID_ARGUMENT, INVALID_TEXT, INVALID_METADATA, EXISTS, BUSY, LIMIT (a text over 1 GiB), CANCELLED,
- * DISK_FULL, READ_ONLY, CALLBACK. If embedding fails the document stays, found by keyword. */
+ * Errors: INVALID_ARGUMENT, INVALID_TEXT, INVALID_METADATA, EXISTS, BUSY, LIMIT (a text over 1
+ * GiB), CANCELLED, DISK_FULL, READ_ONLY, CALLBACK. If embedding fails the document stays, found by
+ * keyword. */
 SATCHEL_API satchel_status satchel_store_add_text(satchel_store *store, const char *id,
                                                   const char *text, size_t length,
                                                   const satchel_add_options *options,
                                                   satchel_error *error);
-/* As add_text, for the bytes of a file. `media_type` chooses the reader; NULL: by the id's extension,
- * else by looking at the bytes. Text in UTF-8, UTF-16 (BOM) or, failing both, Windows-1252/Latin-1. */
+/* As add_text, for the bytes of a file. `media_type` chooses the reader; NULL: by the id's
+ * extension, else by looking at the bytes. Text in UTF-8, UTF-16 (BOM) or, failing both,
+ * Windows-1252/Latin-1. */
 SATCHEL_API satchel_status satchel_store_add_bytes(satchel_store *store, const char *id,
                                                    const char *media_type, const void *data,
                                                    size_t length,
                                                    const satchel_add_options *options,
                                                    satchel_error *error);
-/* As add_bytes, read from a descriptor: `length` bytes at `offset` (0: to the end). The caller keeps
- * the descriptor. */
+/* As add_bytes, read from a descriptor: `length` bytes at `offset` (0: to the end). The caller
+ * keeps the descriptor. */
 SATCHEL_API satchel_status satchel_store_add_fd(satchel_store *store, const char *id,
-                                                const char *media_type, int32_t fd,
-                                                uint64_t offset, uint64_t length,
-                                                const satchel_add_options *options,
+                                                const char *media_type, int32_t fd, uint64_t offset,
+                                                uint64_t length, const satchel_add_options *options,
                                                 satchel_error *error);
 /* Removes a document, its chunks, keywords and vectors. NOT_FOUND if there is none. */
 SATCHEL_API satchel_status satchel_store_remove(satchel_store *store, const char *id,
@@ -430,9 +431,9 @@ SATCHEL_API satchel_status satchel_store_remove(satchel_store *store, const char
 
 typedef struct satchel_sync_options {
     size_t struct_size;
-    const char *root;       /* name of the root; default: the folder's own name */
-    int32_t keep_missing;   /* 1: never remove documents whose files are gone */
-    int32_t allow_removals; /* 1: also when more than a fifth of the root would go */
+    const char *root;        /* name of the root; default: the folder's own name */
+    int32_t keep_missing;    /* 1: never remove documents whose files are gone */
+    int32_t allow_removals;  /* 1: also when more than a fifth of the root would go */
     int32_t defer_embedding; /* 1: stop after keywords */
     int32_t include_hidden;  /* 1: files and folders whose name starts with a dot too */
     int64_t max_file_bytes;  /* larger files are reported and passed over; default 256 MiB */
@@ -441,31 +442,30 @@ typedef struct satchel_sync_options {
 
 SATCHEL_API void satchel_sync_options_init(satchel_sync_options *options, size_t struct_size);
 
-/* Brings a named root in line with a folder (or one file) at `path`: new and changed files are added,
- * files seen to be gone are removed, the rest is left alone. Document ids are `root/relative/path`.
- * The work happens inside satchel_stream_next(), which yields FILE for each file added, changed,
- * removed or failed, PROGRESS in between, and DONE. Pass 1 makes files found by keyword, pass 2
- * embeds. Everything is committed in batches: closing the stream, a cancel or a kill loses at most
- * one batch, and the next sync goes on from there. One writer at a time: BUSY from the first next()
- * while another sync holds the store. CONFIRM_REMOVALS, before anything is removed, if more than a
- * fifth of the root would go. A symbolic link is followed only when it is `path` itself. */
+/* Brings a named root in line with a folder (or one file) at `path`: new and changed files are
+ * added, files seen to be gone are removed, the rest is left alone. Document ids are
+ * `root/relative/path`. The work happens inside satchel_stream_next(), which yields FILE for each
+ * file added, changed, removed or failed, PROGRESS in between, and DONE. Pass 1 makes files found
+ * by keyword, pass 2 embeds. Everything is committed in batches: closing the stream, a cancel or a
+ * kill loses at most one batch, and the next sync goes on from there. One writer at a time: BUSY
+ * from the first next() while another sync holds the store. CONFIRM_REMOVALS, before anything is
+ * removed, if more than a fifth of a root of over five documents would go. A symbolic link is
+ * followed only when it is `path` itself. */
 SATCHEL_API satchel_status satchel_store_sync(satchel_stream **out, satchel_store *store,
-                                              const char *path,
-                                              const satchel_sync_options *options,
+                                              const char *path, const satchel_sync_options *options,
                                               satchel_error *error);
 
-/* The store's roots, by index: name, the path it was last synced from, and how many documents it has.
- * Strings are cut at the given sizes at a character border. NOT_FOUND past the last. */
-SATCHEL_API satchel_status satchel_store_get_root(satchel_store *store, size_t index,
-                                                  char *name, size_t name_size, char *path,
-                                                  size_t path_size, int64_t *documents,
-                                                  satchel_error *error);
+/* The store's roots, by index: name, the path it was last synced from, and how many documents it
+ * has. Strings are cut at the given sizes at a character border. NOT_FOUND past the last. */
+SATCHEL_API satchel_status satchel_store_get_root(satchel_store *store, size_t index, char *name,
+                                                  size_t name_size, char *path, size_t path_size,
+                                                  int64_t *documents, satchel_error *error);
 
 /* Embeds what is pending for at most budget_ms milliseconds (0: until done). *pending, if not NULL,
  * gets the number of chunks still to embed. NO_MODEL if the store has no model. */
 SATCHEL_API satchel_status satchel_store_maintain(satchel_store *store, int64_t budget_ms,
-                                                  const satchel_cancel *cancel,
-                                                  int64_t *pending, satchel_error *error);
+                                                  const satchel_cancel *cancel, int64_t *pending,
+                                                  satchel_error *error);
 
 typedef struct satchel_store_stats {
     int64_t documents;
@@ -481,9 +481,8 @@ typedef struct satchel_store_stats {
     int32_t reserved;
 } satchel_store_stats;
 
-SATCHEL_API satchel_status satchel_store_get_stats(satchel_store *store,
-                                                   satchel_store_stats *stats, size_t size,
-                                                   satchel_error *error);
+SATCHEL_API satchel_status satchel_store_get_stats(satchel_store *store, satchel_store_stats *stats,
+                                                   size_t size, satchel_error *error);
 
 /* Called once for each problem found; return non-zero to stop. */
 typedef int32_t (*satchel_problem_function)(void *user, const char *problem);
@@ -494,18 +493,17 @@ SATCHEL_API satchel_status satchel_store_verify(satchel_store *store,
                                                 satchel_problem_function report, void *user,
                                                 int64_t *problems, satchel_error *error);
 
-/* Copies the store as it is now into a new file at `path` while others may read and write. EXISTS if
- * there is one. */
+/* Copies the store as it is now into a new file at `path` while others may read and write. EXISTS
+ * if there is one. */
 SATCHEL_API satchel_status satchel_store_backup(satchel_store *store, const char *path,
-                                                const satchel_cancel *cancel,
-                                                satchel_error *error);
+                                                const satchel_cancel *cancel, satchel_error *error);
 
 /* ------------------------------------------------------------------ documents */
 
 typedef struct satchel_document {
     const char *id;
     const char *title;
-    const char *metadata;   /* JSON object */
+    const char *metadata; /* JSON object */
     const char *media_type;
     int64_t text_bytes;
     int64_t chunks;
@@ -534,8 +532,8 @@ SATCHEL_API satchel_status satchel_documents_get(const satchel_documents *docume
                                                  satchel_error *error);
 SATCHEL_API void satchel_documents_close(satchel_documents **documents);
 
-/* The stored text of a document. Writes at most `capacity` bytes from byte `start` on, and the text's
- * whole length in bytes to *length. */
+/* The stored text of a document. Writes at most `capacity` bytes from byte `start` on, and the
+ * text's whole length in bytes to *length. */
 SATCHEL_API satchel_status satchel_document_text(satchel_store *store, const char *id,
                                                  int64_t start, char *text, size_t capacity,
                                                  int64_t *length, satchel_error *error);
@@ -551,8 +549,8 @@ enum {
 
 typedef struct satchel_search_options {
     size_t struct_size;
-    int32_t mode; /* SATCHEL_SEARCH_* */
-    int32_t k;    /* hits wanted; default 10, at most 10,000 */
+    int32_t mode;       /* SATCHEL_SEARCH_* */
+    int32_t k;          /* hits wanted; default 10, at most 10,000 */
     const char *filter; /* JSON; see docs/filters.md */
     const satchel_cancel *cancel;
 } satchel_search_options;
@@ -587,16 +585,14 @@ typedef struct satchel_hit {
 /* Finds the k best chunks. The query is plain text, never a query syntax. Errors: INVALID_TEXT,
  * INVALID_FILTER, NO_MODEL, CANCELLED, CALLBACK, IO, DAMAGED. An empty query has no hits. */
 SATCHEL_API satchel_status satchel_search(satchel_results **out, satchel_store *store,
-                                          const char *query,
-                                          const satchel_search_options *options,
+                                          const char *query, const satchel_search_options *options,
                                           satchel_error *error);
 SATCHEL_API size_t satchel_results_count(const satchel_results *results);
 /* The mode that served: SATCHEL_SEARCH_KEYWORD for a hybrid search without vectors. */
 SATCHEL_API int32_t satchel_results_mode(const satchel_results *results);
 /* Fills *hit up to `size` bytes. Strings live as long as the results. NOT_FOUND past the last. */
 SATCHEL_API satchel_status satchel_results_get(const satchel_results *results, size_t index,
-                                               satchel_hit *hit, size_t size,
-                                               satchel_error *error);
+                                               satchel_hit *hit, size_t size, satchel_error *error);
 /* The match-th range of the document's text that a query term matches within hit `index`. */
 SATCHEL_API satchel_status satchel_results_get_match(const satchel_results *results, size_t index,
                                                      size_t match, satchel_range *range,
@@ -666,8 +662,8 @@ enum {
 };
 
 typedef struct satchel_event_mode {
-    int32_t mode;   /* SATCHEL_ANSWER_EXTRACTIVE or _GENERATED */
-    int32_t reason; /* SATCHEL_REASON_* */
+    int32_t mode;        /* SATCHEL_ANSWER_EXTRACTIVE or _GENERATED */
+    int32_t reason;      /* SATCHEL_REASON_* */
     int32_t search_mode; /* the search mode that served */
     int32_t reserved;
 } satchel_event_mode;
@@ -692,7 +688,7 @@ typedef struct satchel_event_citation {
 } satchel_event_citation;
 
 typedef struct satchel_event_refusal {
-    int32_t reason; /* SATCHEL_REASON_* */
+    int32_t reason;   /* SATCHEL_REASON_* */
     float confidence; /* 0 to 1: how far the evidence supports the best answer */
     float threshold;
     int32_t reserved;
@@ -701,7 +697,7 @@ typedef struct satchel_event_refusal {
 typedef struct satchel_event_progress {
     int32_t phase; /* SATCHEL_PHASE_* */
     int32_t reserved;
-    int64_t done, total;             /* files (SCAN, KEYWORDS) or chunks (EMBED); total -1: unknown yet */
+    int64_t done, total; /* files (SCAN, KEYWORDS) or chunks (EMBED); total -1: unknown yet */
     int64_t bytes_done, bytes_total; /* of files; 0 in EMBED */
     int64_t elapsed_ms;              /* in this phase */
 } satchel_event_progress;
@@ -709,7 +705,7 @@ typedef struct satchel_event_progress {
 typedef struct satchel_event_file {
     int32_t change; /* SATCHEL_FILE_* */
     satchel_status status;
-    const char *path;        /* absolute, or "" for a removal */
+    const char *path; /* absolute, or "" for a removal */
     const char *document_id;
     const char *message; /* "" unless it failed or was skipped */
     int64_t bytes;
@@ -719,10 +715,10 @@ typedef struct satchel_event_file {
 typedef struct satchel_event_done {
     int64_t elapsed_ms;
     int64_t added, changed, removed, renamed, unchanged, failed, skipped; /* sync: files */
-    int64_t chunks, chunks_embedded, chunks_reused, bytes;       /* sync */
-    int64_t read_ms, keyword_ms, embed_ms, write_ms;             /* sync: where the time went */
-    int64_t hits, sentences, search_ms, answer_ms;               /* ask */
-    float confidence;                                            /* ask: 0 to 1 */
+    int64_t chunks, chunks_embedded, chunks_reused, bytes;                /* sync */
+    int64_t read_ms, keyword_ms, embed_ms, write_ms; /* sync: where the time went */
+    int64_t hits, sentences, search_ms, answer_ms;   /* ask */
+    float confidence;                                /* ask: 0 to 1 */
     int32_t reserved;
 } satchel_event_done;
 
@@ -741,8 +737,8 @@ typedef struct satchel_event {
     const satchel_event_done *done;
 } satchel_event;
 
-/* Works until the next event and fills *event up to `size` bytes. After DONE it gives DONE again; after
- * an error every call returns that error. */
+/* Works until the next event and fills *event up to `size` bytes. After DONE it gives DONE again;
+ * after an error every call returns that error. */
 SATCHEL_API satchel_status satchel_stream_next(satchel_stream *stream, satchel_event *event,
                                                size_t size, satchel_error *error);
 /* Ends the work where it stands; what was committed stays. */

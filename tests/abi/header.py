@@ -1,7 +1,7 @@
 """Reads satchel.h: what functions, structs and constants it declares. Shared by the ABI tests.
 
-This is no C parser. It knows the plain style in which the header is written, and fails loudly on what
-it does not know, so that nothing can leave the tests unseen.
+This is no C parser. It knows the plain style in which the header is written, and fails loudly on
+what it does not know, so that nothing can leave the tests unseen.
 """
 import re
 
@@ -49,7 +49,8 @@ def structs(path):
 
 
 def constants(path):
-    """Names of all enumerators, and of macros that stand for a number, in the order of the header."""
+    """Names of all enumerators, and of macros that stand for a number, in the order of the
+    header."""
     text = _without_comments(path)
     names = []
     for body in re.findall(r"\benum\s*\w*\s*\{(.*?)\}", text, re.S):

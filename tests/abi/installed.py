@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The library as `meson install` leaves it: pkg-config's answers build a program against the shared and
-against the static library, also beside functions of an app that are called like ours. TAP.
+"""The library as `meson install` leaves it: pkg-config's answers build a program against the shared
+and against the static library, also beside functions of an app that are called like ours. TAP.
 
     installed.py BUILD PREFIX LIBDIR EXAMPLE.c COMPILER...
 """

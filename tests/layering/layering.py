@@ -9,8 +9,8 @@ import re
 import sys
 
 PUBLIC = "sdk/include/satchel.h"
-# folder: the folders it may include. Every folder may include itself and the public header, which is
-# the vocabulary; its own entry says what else.
+# folder: the folders it may include. Every folder may include itself and the public header, which
+# is the vocabulary; its own entry says what else.
 ARROWS = {
     "base": [],
     "cluster": ["base"],
@@ -32,7 +32,8 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|import)[ \t]*(["<])([^">]+)[">]'
 
 
 def judge(path, bracket, target, exists):
-    """Why `path` (root-relative) may not include `target`, or None. exists(p): a file of the tree."""
+    """Why `path` (root-relative) may not include `target`, or None. exists(p): a file of the
+    tree."""
     folder = path.split("/")[0]
     if path == PUBLIC:
         return "the public header includes nothing of ours" if bracket == '"' else None
@@ -99,7 +100,8 @@ def check_tree(root):
 
 def self_test():
     tree = {PUBLIC, "base/base.h", "base/text.h", "retrieval/retrieval.h", "retrieval/terms.h",
-            "retrieval/table.py", "generate/generate.h", "examples/cli/cli.h", "sdk/handle.h", "tests/faults/interpose.h"}
+            "retrieval/table.py", "generate/generate.h", "examples/cli/cli.h", "sdk/handle.h",
+            "tests/faults/interpose.h"}
     cases = [
         # path, bracket, target, allowed
         ("base/text.c", '"', "base/base.h", True),

@@ -1,4 +1,5 @@
-"""What the Python tests share. SATCHEL_LIBRARY, SATCHEL_TOOL and SATCHEL_TEST_MODEL come from meson."""
+"""What the Python tests share. SATCHEL_LIBRARY, SATCHEL_TOOL and SATCHEL_TEST_MODEL come from
+meson."""
 import os
 import re
 import shutil

@@ -19,7 +19,8 @@ NOT_CALLED = {"satchel_context_cpu_level": "Context.cpu gives the name of the sa
 
 
 def kept_layout():
-    """{struct: (size, {field: (offset, size)})} and {constant: value} from tests/abi/satchel.abi."""
+    """{struct: (size, {field: (offset, size)})} and {constant: value} from
+    tests/abi/satchel.abi."""
     structs, constants, current = {}, {}, None
     for line in (support.ROOT / "tests" / "abi" / "satchel.abi").read_text().splitlines():
         words = line.split()

@@ -270,7 +270,8 @@ class WithModel(Tool):
         vector = [float(word) for word in lines[0].split()]
         self.assertEqual(len(vector), 32)
         self.assertAlmostEqual(sum(x * x for x in vector), 1, places=4)
-        objects = self.objects("embed", stdin=b"bread\nlease\n\nlast", SATCHEL_MODEL=support.TINY_MODEL)
+        objects = self.objects("embed", stdin=b"bread\nlease\n\nlast",
+                               SATCHEL_MODEL=support.TINY_MODEL)
         self.assertEqual([o["text"] for o in objects], ["bread", "lease", "", "last"])
         for mine, theirs in zip(objects[0]["embedding"], vector):
             self.assertAlmostEqual(mine, theirs, places=5)
@@ -443,7 +444,8 @@ class Terminal(Tool):
             "The \x1b]0;owned\x07 lease \x1b[2J ends \x9b31m in \u202eMarch\u202c \x08\x08. "
             "\x1b[6n It is long.\r\nLast line \x00 here.", encoding="utf-8")
         self.run_tool("index", self.store, evil)
-        for arguments in (["search", self.store, "lease", "ends"], ["text", self.store, "evil/a.txt"],
+        for arguments in (["search", self.store, "lease", "ends"],
+                          ["text", self.store, "evil/a.txt"],
                           ["ask", self.store, "When does the lease end?", "--never-refuse"],
                           ["search", self.store, "lease", "--json"], ["list", self.store]):
             shown, _ = self.on_terminal(*arguments, NO_COLOR="1")

@@ -67,8 +67,8 @@ class Documents(WithStore):
     def test_metadata_filters_and_listing(self):
         when = datetime.datetime(2024, 2, 29, tzinfo=datetime.timezone.utc)
         self.store.add_text("notes/a", "The lease ends.", metadata={"author": "Ada", "year": 1843})
-        self.store.add_text("notes/b", "The lease begins.", metadata={"author": "Bob", "tags": ["x"]},
-                            modified=when)
+        self.store.add_text("notes/b", "The lease begins.",
+                            metadata={"author": "Bob", "tags": ["x"]}, modified=when)
         self.store.add_text("other/c", "The lease is long.")
         ids = [d.id for d in self.store.documents()]
         self.assertEqual(ids, ["notes/a", "notes/b", "other/c"])
@@ -351,8 +351,8 @@ class Readers(WithStore):
                     yield page + "\n\n"
 
         self.store.add_reader(Pages())
-        self.store.add_bytes("book.pages", "All about bread and its flour.|All about the night trains."
-                             .encode())
+        self.store.add_bytes("book.pages",
+                             b"All about bread and its flour.|All about the night trains.")
         self.assertEqual(self.store.documents()[0].title, "The book")
         self.assertIn("trains", self.store.text("book.pages"))
         self.assertEqual(self.store.search("bread flour")[0].page, 1)

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 HIDDEN, LAYERS, HEADS, WIDE, POSITIONS = 32, 2, 2, 64, 64
-WORDS = ("the a of in is and to where when who what how lease flat ends march bread flour water salt "
-         "train night vienna satchel answers documents question model file store").split()
+WORDS = ("the a of in is and to where when who what how lease flat ends march bread flour water "
+         "salt train night vienna satchel answers documents question model file store").split()
 
 
 def vocabulary():

@@ -10,8 +10,8 @@
             if isinstance(event, satchel.TokenEvent):
                 print(event.text, end="")
 
-Calls release Python's lock while they work, and may be made from many threads. Ctrl-C takes effect when
-the call into the library that is running returns.
+Calls release Python's lock while they work, and may be made from many threads. Ctrl-C takes effect
+when the call into the library that is running returns.
 """
 
 from . import _native

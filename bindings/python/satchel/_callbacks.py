@@ -1,7 +1,7 @@
 """Python objects as embedders and readers of the library.
 
-The library holds on to their C tables until it calls `destroy`, which may be after the Python object
-that registered them has gone: the bridges therefore live in a table of their own until then.
+The library holds on to their C tables until it calls `destroy`, which may be after the Python
+object that registered them has gone: the bridges therefore live in a table of their own until then.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _TOKENS_IF_UNSAID = 512
 class Embedder(Protocol):
     """What Store takes as an embedder of your own.
 
-    Only embed() must be there. It returns one vector per text; they are scaled to length 1. It may take a
-    keyword argument `role`, "document" or "query".
+    Only embed() must be there. It returns one vector per text; they are scaled to length 1. It may
+    take a keyword argument `role`, "document" or "query".
 
-    Looked at where present: `dimension` (int; else asked once with a probe text), `id` (str: names model
-    and settings, because vectors of two ids are never compared; else the class's name), `max_tokens` (int:
-    longest text it reads), `count_tokens(text) -> int`, `coverage(text) -> float` (share of the text that
-    its vocabulary knows, 0 to 1).
+    Looked at where present: `dimension` (int; else asked once with a probe text), `id` (str: names
+    model and settings, because vectors of two ids are never compared; else the class's name),
+    `max_tokens` (int: longest text it reads), `count_tokens(text) -> int`, `coverage(text) ->
+    float` (share of the text that its vocabulary knows, 0 to 1).
     """
 
     def embed(self, texts: List[str]) -> Any: ...
@@ -49,15 +49,16 @@ ReaderPart = Union[str, Page, Slide, Heading, Time, Title]
 class Reader(Protocol):
     """What Store.add_reader() takes: turns the bytes of a file into text with places.
 
-    `media_types` and `extensions` say what it reads. read() returns the text, or yields pieces of text
-    mixed with Page, Slide, Heading, Time and Title; None lets the next reader try.
+    `media_types` and `extensions` say what it reads. read() returns the text, or yields pieces of
+    text mixed with Page, Slide, Heading, Time and Title; None lets the next reader try.
     """
 
     id: str
     media_types: Sequence[str]
     extensions: Sequence[str]
 
-    def read(self, data: bytes, media_type: str) -> "Optional[Union[str, Iterable[ReaderPart]]]": ...
+    def read(self, data: bytes,
+             media_type: str) -> "Optional[Union[str, Iterable[ReaderPart]]]": ...
 
 
 _bridges: Dict[int, Any] = {}
@@ -107,7 +108,8 @@ class _EmbedderBridge:
     def _probe(self) -> int:
         vectors = self._vectors(["dimension"], "document")
         if vectors.ndim != 2 or vectors.shape[0] != 1:
-            raise ValueError(f"embed() gave shape {vectors.shape} for 1 text; must be (1, dimension)")
+            raise ValueError(f"embed() gave shape {vectors.shape} for 1 text; must be "
+                             "(1, dimension)")
         return int(vectors.shape[1])
 
     def _embed(self, user: Any, role: int, texts: Any, count: int, out: int, cancel: Any) -> int:

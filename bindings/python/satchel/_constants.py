@@ -62,7 +62,7 @@ CONSTANTS = {
 
 
 class Names:
-    """Strings of the Python interface for a family of constants: "hybrid" for SATCHEL_SEARCH_HYBRID."""
+    """Strings for a family of constants: "hybrid" for SATCHEL_SEARCH_HYBRID."""
 
     def __init__(self, family: str) -> None:
         prefix = f"SATCHEL_{family}_"

@@ -15,8 +15,8 @@ LogCallback = Callable[[str, str], None]
 
 
 class Context(n.Closable):
-    """Threads, memory limit and log for models and stores. Most programs need none of their own: the
-    first Model or Store makes one that the others share.
+    """Threads, memory limit and log for models and stores. Most programs need none of their own:
+    the first Model or Store makes one that the others share.
 
     Args:
         threads: threads to compute on; None: fast cores, at most 4.
@@ -64,7 +64,8 @@ class Context(n.Closable):
         return now.value, peak.value
 
 
-#: Kept for good: models and stores may keep a context open in C long after its Python object has gone.
+#: Kept for good: models and stores may keep a context open in C long after its Python object has
+#: gone.
 _log_functions: List[Any] = []
 
 
@@ -102,7 +103,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Cancel(n.Closable):
-    """Stops calls it was given to, from any thread: they raise Cancelled. Once fired it stays fired."""
+    """Stops the calls it was given to, from any thread: they raise Cancelled. It stays fired."""
 
     def __init__(self, context: Optional[Context] = None) -> None:
         pointer = c_void_p()

@@ -108,7 +108,7 @@ class Model(n.Closable):
 
     def embed(self, texts: "Union[str, Iterable[str]]", *, role: Optional[str] = None,
               out: Optional[np.ndarray] = None, cancel: Optional[Cancel] = None) -> np.ndarray:
-        """Vectors of length 1 for texts: float32, shape (n, dimension), or (dimension,) for one str.
+        """Vectors of length 1: float32, shape (n, dimension), or (dimension,) for one string.
 
         Args:
             texts: a list of strings, or one string.

@@ -1,4 +1,4 @@
-"""The shared library: finding it, its functions, errors, and handles that cannot be closed in use."""
+"""The shared library: finding it, its functions, errors, and handles that close only when idle."""
 
 from __future__ import annotations
 

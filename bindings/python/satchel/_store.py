@@ -35,8 +35,7 @@ class Store(n.Closable):
 
     Args:
         path: the file; made if it is not there.
-        embedder: a Model, the path of a GGUF file, an object with embed(texts), or None for keywords
-            alone.
+        embedder: a Model, the path of a GGUF file, an object with embed(texts), or None: keywords.
         read_only: never write.
         must_exist: raise NotFound instead of making the file.
         chunk_tokens: target size of a passage; None: the library's default.
@@ -128,8 +127,8 @@ class Store(n.Closable):
                   title: Optional[str] = None, metadata: Optional[Mapping[str, Any]] = None, *,
                   modified: "Union[datetime.datetime, float, None]" = None, defer: bool = False,
                   must_be_new: bool = False, cancel: Optional[Cancel] = None) -> None:
-        """Adds or replaces a document from the bytes of a file. `media_type` chooses the reader; None: by
-        the id's extension, else by looking at the bytes. The rest as for add_text()."""
+        """Adds or replaces a document from the bytes of a file. `media_type` chooses the reader;
+        None: by the id's extension, else by looking at the bytes. The rest as for add_text()."""
         view = np.frombuffer(data, dtype=np.uint8)  # no copy
         options = _add_options(title, metadata, None, modified, defer, must_be_new)
         with self._handle as pointer, cancel_pointer(cancel) as stop:
@@ -143,8 +142,8 @@ class Store(n.Closable):
                metadata: Optional[Mapping[str, Any]] = None, *,
                modified: "Union[datetime.datetime, float, None]" = None, defer: bool = False,
                must_be_new: bool = False, cancel: Optional[Cancel] = None) -> None:
-        """As add_bytes(), from `length` bytes at `offset` (0: to the end) of an open file, which stays
-        yours."""
+        """As add_bytes(), from `length` bytes at `offset` (0: to the end) of an open file, which
+        stays yours."""
         options = _add_options(title, metadata, None, modified, defer, must_be_new)
         with self._handle as pointer, cancel_pointer(cancel) as stop:
             options.cancel = stop.value if stop else None
@@ -157,8 +156,8 @@ class Store(n.Closable):
                  allow_removals: bool = False, defer: bool = False, include_hidden: bool = False,
                  max_file_bytes: Optional[int] = None,
                  cancel: Optional[Cancel] = None) -> t.SyncSummary:
-        """Adds a folder or a file, or brings it up to date: only what has changed is read, and documents
-        whose files are gone are removed. Ids are root/relative/path.
+        """Adds a folder or a file, or brings it up to date: only what has changed is read, and
+        documents whose files are gone are removed. Ids are root/relative/path.
 
         Args:
             path: a folder, or one file.
@@ -189,8 +188,8 @@ class Store(n.Closable):
              keep_missing: bool = False, allow_removals: bool = False, defer: bool = False,
              include_hidden: bool = False, max_file_bytes: Optional[int] = None,
              cancel: Optional[Cancel] = None) -> "_stream.Events[t.Event]":
-        """As add_path(), as an iterator of ProgressEvent, FileEvent and at last SyncDoneEvent. The work
-        happens while you iterate; leaving early loses at most the last batch."""
+        """As add_path(), as an iterator of ProgressEvent, FileEvent and at last SyncDoneEvent. The
+        work happens while you iterate; leaving early loses at most the last batch."""
         options = n.new(s.SyncOptions, "satchel_sync_options_init")
         options.root = n.encode_z(root, "root")
         options.keep_missing = int(keep_missing)
@@ -217,8 +216,8 @@ class Store(n.Closable):
 
     def maintain(self, budget_ms: Optional[int] = None, *,
                  cancel: Optional[Cancel] = None) -> int:
-        """Embeds what is pending, for at most budget_ms milliseconds; None: until all is done. Returns how
-        many passages are still pending."""
+        """Embeds what is pending, for at most budget_ms milliseconds; None: until all is done.
+        Returns how many passages are still pending."""
         pending = c_int64()
         while True:
             with self._handle as pointer, cancel_pointer(cancel) as stop:
@@ -258,7 +257,8 @@ class Store(n.Closable):
             filter: Filter = None, refusal_threshold: Optional[float] = None,
             cancel: Optional[Cancel] = None) -> "_stream.AnswerEvents":
         """Answers a question as an iterator of events: ModeEvent, HitsEvent, then TokenEvent and
-        CitationEvent as the answer grows, or RefusalEvent, then DoneEvent. .collect() puts it together.
+        CitationEvent as the answer grows, or RefusalEvent, then DoneEvent. .collect() puts it
+        together.
 
         Args:
             k: passages looked at.

@@ -57,8 +57,8 @@ def read_hits(results: Any, count: Count) -> List[t.Hit]:
 
 
 class Events(n.Closable, Generic[E]):
-    """An iterator of events. It closes its stream when it ends, fails, or is forgotten; leaving a loop
-    early stops the work where it stands.
+    """An iterator of events. It closes its stream when it ends, fails, or is forgotten; leaving a
+    loop early stops the work where it stands.
 
     One thread at a time may pull.
     """

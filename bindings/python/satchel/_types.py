@@ -37,8 +37,9 @@ class ModelInfo:
 class Hit:
     """A passage that a search found.
 
-    Offsets count in the document's text, Store.text(document_id): start and end in bytes of its UTF-8,
-    start_utf16 and end_utf16 in UTF-16 units, start_char and end_char in Python's own characters.
+    Offsets count in the document's text, Store.text(document_id): start and end in bytes of its
+    UTF-8, start_utf16 and end_utf16 in UTF-16 units, start_char and end_char in Python's own
+    characters.
     """
 
     document_id: str

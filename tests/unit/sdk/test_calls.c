@@ -366,7 +366,8 @@ static void a_document_s_life(void **state) {
 static void text_is_kept_byte_for_byte(void **state) {
     test_bed *bed = *state;
     satchel_error error;
-    /* Neither a byte order mark nor NULs may make a given text into another: offsets count in it. */
+    /* Neither a byte order mark nor NULs may make a given text into another: offsets count in it.
+     * */
     const struct {
         const char *data;
         size_t length;
