@@ -1,6 +1,10 @@
 """Stores: documents in, passages and answers out, and what goes wrong on the way."""
 import datetime
 import gc
+import os
+import signal
+import subprocess
+import sys
 import threading
 import unittest
 
@@ -252,6 +256,32 @@ class Folders(WithStore):
             self.store.add_path(notes, progress=progress)
         self.assertEqual(self.store.add_path(notes).failed, 0)  # the writer's place is free
         self.assertEqual(len(self.store.documents()), 3)
+
+    def test_ctrl_c_leaves_cleanly(self):
+        folder = self.folder / "many"
+        folder.mkdir()
+        for i in range(2000):
+            (folder / f"{i}.txt").write_text(f"Note number {i} about leases and bread.\n" * 40)
+        program = ("import satchel, sys\n"
+                   "store = satchel.Store(sys.argv[1])\n"
+                   "try:\n"
+                   "    store.add_path(sys.argv[2], progress=lambda p: print(p.phase, flush=True))\n"
+                   "except KeyboardInterrupt:\n"
+                   "    store.close()\n"
+                   "    sys.exit(7)\n")
+        path = self.folder / "many.satchel"
+        child = subprocess.Popen([sys.executable, "-c", program, str(path), str(folder)],
+                                 stdout=subprocess.PIPE, bufsize=0,
+                                 env={**os.environ, "PYTHONPATH": str(support.ROOT / "bindings"
+                                                                      / "python")})
+        child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=60)
+        self.assertEqual(child.returncode, 7)
+        with satchel.Store(path) as store:
+            self.assertEqual(store.verify(), [])
+            summary = store.add_path(folder)
+            self.assertEqual(summary.added + summary.unchanged, 2000)
 
     def test_cancel(self):
         notes = self.write_notes()
