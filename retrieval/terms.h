@@ -9,8 +9,13 @@
 
 #include "base/base.h"
 
-/* Raised whenever the terms of any text change; stored in each store. */
+/* Raised whenever the terms of any text change; stored in each store. A build without stemming makes other
+ * terms. */
+#ifdef SATCHEL_HAVE_STEMMERS
 #define SAT_TERMS_VERSION 1
+#else
+#define SAT_TERMS_VERSION 1001
+#endif
 
 /* Calls term(user, term, length, start, end) for each index term of valid UTF-8 text, in order:
  * NFKC-casefolded, stemmed, bigrams where scripts have no spaces; start and end are the bytes of the text it

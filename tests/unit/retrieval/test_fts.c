@@ -144,7 +144,9 @@ static void words_are_found_in_all_their_forms(void **state) {
                                {4, NULL, NULL, "\xE5\x8D\x97\xE4\xBA\xAC"},
                                {5, NULL, NULL, ""}};
     index_fixture f = make_index(*state, rows, SAT_COUNT(rows));
+#ifdef SATCHEL_HAVE_STEMMERS
     expect_rows(&f, "RUN", "1 0"); /* the shorter row first */
+#endif
     expect_rows(&f, "cafe", "1");
     expect_rows(&f, "\xE5\x8C\x97\xE4\xBA\xAC", "2");
     expect_rows(&f, "\xE4\xBA\xAC", "3 2"); /* at the end of a run */
@@ -439,7 +441,7 @@ static void memory_failures_are_told(void **state) {
         if (sat_terms_open(&terms, &memory, NULL))
             status = SATCHEL_OUT_OF_MEMORY;
         if (!status)
-            status = sat_query_terms_make(&query, terms, "running regierung", 17, NULL);
+            status = sat_query_terms_make(&query, terms, "runs regierung", 14, NULL);
         if (!status)
             status = sat_bm25_open(&bm25, &memory, &query, NULL);
         for (size_t r = 0; r < 200 && !status; r++)

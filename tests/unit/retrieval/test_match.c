@@ -61,8 +61,11 @@ static void expect_snippet(satchel_context *context, const char *query, const ch
 /* ------------------------------------------------------------------ matches */
 
 static void matches_are_the_words_as_they_stand(void **state) {
+#ifdef SATCHEL_HAVE_STEMMERS
     expect_matches(*state, "run cafe", "Running to the CAF\xC3\x89s, runs.",
                    "[Running] to the [CAF\xC3\x89s], [runs].");
+#endif
+    expect_matches(*state, "cafe", "To the CAF\xC3\x89.", "To the [CAF\xC3\x89].");
     expect_matches(*state, "x", "no such", "no such");
     expect_matches(*state, "", "text", "text");
     expect_matches(*state, "x", "", "");

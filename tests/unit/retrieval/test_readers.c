@@ -105,7 +105,16 @@ static void nul_characters_in_text_are_kept(void **state) {
 }
 
 static void an_empty_file_is_an_empty_document(void **state) {
-    static const char *const names[] = {"a.txt", "a.md", "a.html", "a"};
+    static const char *const names[] = {
+        "a.txt",
+        "a",
+#ifdef SATCHEL_HAVE_MARKDOWN
+        "a.md",
+#endif
+#ifdef SATCHEL_HAVE_HTML
+        "a.html",
+#endif
+    };
     for (size_t i = 0; i < SAT_COUNT(names); i++) {
         sat_document document = read_bytes(*state, NULL, NULL, names[i], "", 0);
         check_document(&document);
@@ -145,6 +154,19 @@ static void text_that_begins_like_a_format_is_text(void **state) {
     /* Whoever says that it is text is believed, if it can be. */
     sat_document document = read_bytes(*state, NULL, "text/plain", NULL, "%PDF-1.4", 8);
     expect_text(&document, "%PDF-1.4");
+    sat_document_free(&document);
+}
+
+/* A build without a reader says which, and takes the rest. */
+static void missing_readers_are_named(void **state) {
+#ifndef SATCHEL_HAVE_MARKDOWN
+    expect_refused(*state, NULL, "a.md", "# x", 3, "Markdown");
+#endif
+#ifndef SATCHEL_HAVE_HTML
+    expect_refused(*state, NULL, "a.html", "<p>x", 4, "HTML");
+#endif
+    sat_document document = read_bytes(*state, NULL, NULL, "a.txt", "x", 1);
+    expect_text(&document, "x");
     sat_document_free(&document);
 }
 
@@ -655,6 +677,7 @@ int main(void) {
         cmocka_unit_test(an_empty_file_is_an_empty_document),
         cmocka_unit_test(binary_files_are_refused_by_name_of_their_type),
         cmocka_unit_test(text_that_begins_like_a_format_is_text),
+        cmocka_unit_test(missing_readers_are_named),
 #ifdef SATCHEL_HAVE_MARKDOWN
         cmocka_unit_test(markdown_becomes_paragraphs),
         cmocka_unit_test(markdown_lists_keep_their_marks),
