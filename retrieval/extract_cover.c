@@ -67,8 +67,7 @@ static bool add_characters(unit_maker *maker, size_t first, size_t last) {
     for (size_t i = first; i <= last; i++) {
         const place *before = i > first ? &places[i - 1] : NULL;
         const place *after = i < last ? &places[i] : NULL;
-        size_t at = after ? after->start
-                          : before->start + character_size(maker, before->start);
+        size_t at = after ? after->start : before->start + character_size(maker, before->start);
         size_t end = after ? at + character_size(maker, at) : before->end;
         float factor = 1;
         if (asks(maker, at, end)) {
@@ -93,7 +92,7 @@ static bool add_units(unit_maker *maker) {
         int32_t code;
         const char *text = maker->question->text + places[i].start;
         size_t size = sat_utf8_decode(text, places[i].end - places[i].start, &code);
-        bool pair = sat_is_unspaced(code) && places[i].start + size < places[i].end;
+        bool pair = sat_term_in_pairs(code) && places[i].start + size < places[i].end;
         if (!pair) {
             if (!has_word(maker->out, places[i].term) &&
                 !add_unit(maker, places[i].term, -1,

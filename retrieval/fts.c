@@ -181,7 +181,7 @@ static int add_prefix(sat_query_terms *query, const char *term, size_t length, i
 
 static bool is_lone(const char *term, size_t length) {
     int32_t code;
-    return sat_utf8_decode(term, length, &code) == length && sat_is_unspaced(code);
+    return sat_utf8_decode(term, length, &code) == length && sat_term_in_pairs(code);
 }
 
 typedef struct query_maker {
@@ -264,7 +264,7 @@ void sat_query_terms_find_lone(const sat_query_terms *query, const char *term, s
     int32_t code;
     found[0] = found[1] = -1;
     size_t first = query->has_lone ? sat_utf8_decode(term, length, &code) : length;
-    if (first == length || !sat_is_unspaced(code))
+    if (first == length || !sat_term_in_pairs(code))
         return;
     found[0] = sat_query_terms_find(query, term, first);
     found[1] = sat_query_terms_find(query, term + first, length - first);

@@ -161,8 +161,10 @@ static bool decode_declared(sat_buffer *out, const char *data, size_t length) {
         if (!equal_folded(label, strlen(label), encodings[i].label))
             continue;
         iconv_t converter = iconv_open("UTF-8", encodings[i].name);
-        if (converter == (iconv_t)-1)
-            return false;
+        if (converter == (iconv_t)-1) {
+            out->failed = errno == ENOMEM;
+            return out->failed;
+        }
         bool ok = convert(converter, out, data, length);
         iconv_close(converter);
         return ok || out->failed;

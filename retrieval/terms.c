@@ -30,7 +30,7 @@ typedef struct cached_stem {
     char word[CACHED], stem[CACHED + 2];
 } cached_stem;
 
-typedef enum run_kind { NO_RUN, WORD_RUN, UNSPACED_RUN } run_kind;
+typedef enum run_kind { NO_RUN, WORD_RUN, PAIR_RUN } run_kind;
 
 struct sat_terms {
     sat_memory *memory;
@@ -50,7 +50,7 @@ typedef struct term_run {
     bool cut;          /* a word longer than TERM_MAX */
     size_t length;     /* of word */
     char word[TERM_MAX];
-    /* The character before, in a run without spaces. */
+    /* The character before, in a run of pairs. */
     size_t count, last_start, last_end, last_length;
     char last[4];
 } term_run;
@@ -86,7 +86,7 @@ static int emit_stem(term_run *run) {
 static int end_run(term_run *run) {
     run_kind kind = run->kind;
     run->kind = NO_RUN;
-    if (kind == UNSPACED_RUN) {
+    if (kind == PAIR_RUN) {
         sat_term_function term = run->count == 1 ? run->term : run->beside;
         return term ? term(run->user, run->last, run->last_length, run->last_start, run->last_end)
                     : 0;
@@ -117,7 +117,7 @@ static void add_to_word(term_run *run, const char *bytes, size_t length, size_t 
     run->length += length;
 }
 
-static int add_unspaced(term_run *run, const char *bytes, size_t length, size_t start, size_t end) {
+static int add_to_pairs(term_run *run, const char *bytes, size_t length, size_t start, size_t end) {
     int result = 0;
     if (run->count > 0) {
         char pair[8];
@@ -133,12 +133,16 @@ static int add_unspaced(term_run *run, const char *bytes, size_t length, size_t 
     return result;
 }
 
+bool sat_term_in_pairs(int32_t code) {
+    return sat_is_unspaced(code) || (code >= 0xAC00 && code <= 0xD7A3);
+}
+
 /* A folded character, and the bytes of the text it comes from. */
 static int add_character(term_run *run, int32_t code, const char *bytes, size_t length,
                          size_t start, size_t end) {
     run_kind kind;
-    if (sat_is_unspaced(code))
-        kind = UNSPACED_RUN;
+    if (sat_term_in_pairs(code))
+        kind = PAIR_RUN;
     else if (sat_is_letter(code) || sat_is_digit(code))
         kind = WORD_RUN;
     else if (sat_is_mark(code))
@@ -152,8 +156,8 @@ static int add_character(term_run *run, int32_t code, const char *bytes, size_t 
         if (kind != NO_RUN)
             begin_run(run, kind, start);
     }
-    if (kind == UNSPACED_RUN)
-        return add_unspaced(run, bytes, length, start, end);
+    if (kind == PAIR_RUN)
+        return add_to_pairs(run, bytes, length, start, end);
     if (kind == WORD_RUN) {
         run->plain = run->plain && code >= 'a' && code <= 'z';
         add_to_word(run, bytes, length, end);
@@ -301,7 +305,7 @@ size_t sat_term_prefix(const char *term, size_t length) {
     for (size_t characters = 0; characters < PREFIX && at < length; characters++) {
         int32_t code;
         at += sat_utf8_decode(term + at, length - at, &code);
-        if (characters == 0 && sat_is_unspaced(code))
+        if (characters == 0 && sat_term_in_pairs(code))
             return 0;
     }
     return at < length ? at : 0;

@@ -18,7 +18,7 @@
 #endif
 
 /* Calls term(user, term, length, start, end) for each index term of valid UTF-8 text, in order:
- * NFKC-casefolded, stemmed, bigrams where scripts have no spaces; start and end are the bytes of the text it
+ * NFKC-casefolded, stemmed, pairs of characters where scripts have no spaces; start and end are the bytes of the text it
  * comes from. A non-zero return stops and is returned. Terms longer than 64 bytes are cut at a character
  * border. Out of memory returns SATCHEL_OUT_OF_MEMORY. */
 typedef int (*sat_term_function)(void *user, const char *term, size_t length, size_t start,
@@ -35,6 +35,10 @@ int sat_terms_each(sat_terms *terms, const char *text, size_t length, sat_term_f
  * beginning of a pair, is found at the end of a run. */
 int sat_terms_index(sat_terms *terms, const char *text, size_t length, sat_term_function term,
                     sat_term_function beside, void *user);
+
+/* True for characters whose runs give pairs: those of scripts without spaces, and Hangul syllables, which
+ * have spaces but glue particles to their words. */
+bool sat_term_in_pairs(int32_t code);
 
 /* A term's prefix class: the bytes of its first five characters, if it has more and its script is
  * spaced; else 0. Terms of one class count as near matches of each other: a stemmer for every language

@@ -158,6 +158,16 @@ static void words_are_found_in_all_their_forms(void **state) {
     free_index(&f);
 }
 
+static void korean_words_are_found_with_their_particles(void **state) {
+    static const row rows[] = {
+        {1, NULL, NULL, "\xED\x95\x99\xEA\xB5\x90\xEC\x97\x90\xEC\x84\x9C"}, /* at school */
+        {2, NULL, NULL, "\xEC\xA7\x91\xEC\x97\x90\xEC\x84\x9C"}};            /* at home */
+    index_fixture f = make_index(*state, rows, SAT_COUNT(rows));
+    expect_rows(&f, "\xED\x95\x99\xEA\xB5\x90", "0"); /* school */
+    expect_rows(&f, "\xEC\xA7\x91", "1");             /* home */
+    free_index(&f);
+}
+
 static void a_query_is_never_syntax(void **state) {
     static const row rows[] = {{1, NULL, NULL, "near and or not col title"},
                                {2, NULL, NULL, "other"}};
@@ -464,6 +474,7 @@ static void memory_failures_are_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_found_in_all_their_forms),
+        cmocka_unit_test(korean_words_are_found_with_their_particles),
         cmocka_unit_test(a_query_is_never_syntax),
         cmocka_unit_test(prefixes_stand_in_for_stems),
         cmocka_unit_test(titles_and_headings_count_less_than_text),

@@ -100,9 +100,10 @@ static void scripts_without_spaces_give_pairs(void **state) {
     expect_terms(*state, "\xEF\xBE\x8A\xEF\xBE\x9E\xEF\xBD\xBD", "\xE3\x83\x90\xE3\x82\xB9");
     expect_terms(*state, "\xE0\xB9\x84\xE0\xB8\x97\xE0\xB8\xA2",
                  "\xE0\xB9\x84\xE0\xB8\x97 \xE0\xB8\x97\xE0\xB8\xA2");
+    /* Korean has spaces, and particles at its words */
     expect_terms(*state,
                  "\xED\x95\x9C\xEA\xB5\xAD\xEC\x96\xB4 \xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB",
-                 "\xED\x95\x9C\xEA\xB5\xAD\xEC\x96\xB4 \xED\x95\x9C"); /* Hangul has spaces */
+                 "\xED\x95\x9C\xEA\xB5\xAD \xEA\xB5\xAD\xEC\x96\xB4 \xED\x95\x9C");
 }
 
 static void long_words_are_cut_between_characters(void **state) {
@@ -239,10 +240,10 @@ static size_t plain_terms(const char *text, size_t length, sat_memory *memory, c
         }
         char utf8[5] = "";
         sat_utf8_encode(code, utf8);
-        int next = sat_is_unspaced(code)                       ? 2
-                   : sat_is_letter(code) || sat_is_digit(code) ? 1
-                   : sat_is_mark(code)                         ? kind
-                                                               : 0;
+        int next = sat_is_unspaced(code) || (code >= 0xAC00 && code <= 0xD7A3) ? 2
+                   : sat_is_letter(code) || sat_is_digit(code)                 ? 1
+                   : sat_is_mark(code)                                         ? kind
+                                                                               : 0;
         if (next != kind) {
             if (kind == 1) {
                 word_length =
