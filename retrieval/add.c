@@ -60,14 +60,11 @@ static satchel_status is_unchanged(addition *add, sat_connection *reader, bool *
         sat_digest hash = sat_column_digest(&query, 1);
         bool given = sat_column_int(&query, 3) != 0;
         const char *title = sat_column_text(&query, 2, NULL);
-        bool same_title =
-            incoming->title ? given && strcmp(title, incoming->title) == 0 : !given;
+        bool same_title = incoming->title ? given && strcmp(title, incoming->title) == 0 : !given;
         *unchanged =
-            same_title &&
-            memcmp(&hash, &incoming->source_hash, sizeof hash) == 0 &&
+            same_title && memcmp(&hash, &incoming->source_hash, sizeof hash) == 0 &&
             strcmp(sat_column_text(&query, 4, NULL), incoming->metadata) == 0 &&
-            (!add->media_type ||
-             strcmp(sat_column_text(&query, 5, NULL), add->media_type) == 0) &&
+            (!add->media_type || strcmp(sat_column_text(&query, 5, NULL), add->media_type) == 0) &&
             (!add->options->modified_ms ||
              sat_column_int(&query, 6) == add->options->modified_ms) &&
             sat_column_int(&query, 7);
@@ -85,8 +82,8 @@ static satchel_status look(addition *add, bool *unchanged, int64_t *document,
     status = is_unchanged(add, reader, &there, unchanged, document, error);
     sat_reader_end(reader);
     if (!status && there && add->options->must_be_new)
-        status = sat_fail(error, SATCHEL_EXISTS, "there is a document '%s' already",
-                          add->incoming.name);
+        status =
+            sat_fail(error, SATCHEL_EXISTS, "there is a document '%s' already", add->incoming.name);
     return status;
 }
 
@@ -98,8 +95,8 @@ static satchel_status write(addition *add, int64_t *document, satchel_error *err
         return status;
     status = sat_ingest_write(writer, &add->incoming, &written, error);
     if (!status && written.existed && add->options->must_be_new)
-        status = sat_fail(error, SATCHEL_EXISTS, "there is a document '%s' already",
-                          add->incoming.name);
+        status =
+            sat_fail(error, SATCHEL_EXISTS, "there is a document '%s' already", add->incoming.name);
     *document = written.document;
     return sat_writer_end(writer, status, error);
 }
@@ -159,9 +156,8 @@ satchel_status sat_store_add(sat_store *store, const char *id, const char *media
     return store_add(store, id, media_type, data, length, false, options, error);
 }
 
-satchel_status sat_store_add_text(sat_store *store, const char *id, const char *text,
-                                  size_t length, const satchel_add_options *options,
-                                  satchel_error *error) {
+satchel_status sat_store_add_text(sat_store *store, const char *id, const char *text, size_t length,
+                                  const satchel_add_options *options, satchel_error *error) {
     return store_add(store, id, "text/plain", text, length, true, options, error);
 }
 

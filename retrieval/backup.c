@@ -80,8 +80,7 @@ static satchel_status copy_pages(const backup *b, sat_connection *reader, sqlite
 
 /* A backup is nobody's sync in progress. */
 static satchel_status clear_lease(const backup *b, sqlite3 *target, satchel_error *error) {
-    int code = sqlite3_exec(target, "PRAGMA secure_delete=ON; DELETE FROM lease", NULL, NULL,
-                            NULL);
+    int code = sqlite3_exec(target, "PRAGMA secure_delete=ON; DELETE FROM lease", NULL, NULL, NULL);
     return code == SQLITE_OK ? SATCHEL_OK : copy_failed(b, target, code, error);
 }
 
@@ -111,8 +110,7 @@ static satchel_status copy_store(const backup *b, sat_connection *reader, satche
 static satchel_status sync_file(const backup *b, satchel_error *error) {
     const satchel_context *context = b->store->context;
     int fd;
-    int failed =
-        context->files->open(context->files_user, b->temporary.data, SAT_OPEN_READ, &fd);
+    int failed = context->files->open(context->files_user, b->temporary.data, SAT_OPEN_READ, &fd);
     if (!failed) {
         failed = context->files->sync(context->files_user, fd);
         int closed = context->files->close(context->files_user, fd);

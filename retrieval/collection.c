@@ -124,8 +124,7 @@ static satchel_status load_rows(sat_collection *collection, sat_connection *read
         collection->document[at] = sat_column_int(&query, 0);
         collection->chunk[at] = sat_column_int(&query, 1);
         collection->length[at] = sat_fts_length(sizes, size);
-        collection->joined[at] =
-            at > 0 && collection->document[at] == collection->document[at - 1];
+        collection->joined[at] = at > 0 && collection->document[at] == collection->document[at - 1];
         collection->vector[at] = SAT_NO_VECTOR;
         collection->ids[at] = (sat_collection_id){collection->chunk[at], (uint32_t)at};
         if (at > 0 && collection->ids[at].chunk < collection->ids[at - 1].chunk)
@@ -206,17 +205,16 @@ static satchel_status check_memory(const sat_collection *collection, sat_connect
     if (sat_query_row(&query))
         rows = sat_column_int(&query, 0);
     satchel_status status = sat_query_end(&query, error);
-    uint64_t row_bytes = (uint64_t)collection->store->embedder->dimension * sizeof(float) +
-                         sizeof(sat_vector_key);
+    uint64_t row_bytes =
+        (uint64_t)collection->store->embedder->dimension * sizeof(float) + sizeof(sat_vector_key);
     uint64_t need = (uint64_t)rows * row_bytes;
     if (!status && need > memory->limit - atomic_load(&memory->now))
         status = sat_memory_fail(memory, need, error);
     return status;
 }
 
-static satchel_status read_vectors(sat_collection *collection, sat_connection *reader,
-                                   float *block, sat_vector_key *keys, int64_t after,
-                                   satchel_error *error) {
+static satchel_status read_vectors(sat_collection *collection, sat_connection *reader, float *block,
+                                   sat_vector_key *keys, int64_t after, satchel_error *error) {
     size_t dimension = (size_t)collection->store->embedder->dimension, filled = 0;
     satchel_status status = SATCHEL_OK;
     sat_query query;
@@ -229,11 +227,12 @@ static satchel_status read_vectors(sat_collection *collection, sat_connection *r
         size_t size;
         const void *data = sat_column_blob(&query, 2, &size);
         if (size != dimension * sizeof(float)) {
-            status = sat_fail(error, SATCHEL_DAMAGED,
-                              "store '%s': the vector of chunk %" PRId64 " has %zu bytes instead of "
-                              "%zu; run verify",
-                              collection->store->path, sat_column_int(&query, 0), size,
-                              dimension * sizeof(float));
+            status =
+                sat_fail(error, SATCHEL_DAMAGED,
+                         "store '%s': the vector of chunk %" PRId64 " has %zu bytes instead of "
+                         "%zu; run verify",
+                         collection->store->path, sat_column_int(&query, 0), size,
+                         dimension * sizeof(float));
             break;
         }
         decode_floats(block + filled * dimension, data, dimension);

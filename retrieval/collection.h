@@ -24,9 +24,9 @@ typedef struct sat_collection {
     size_t count, capacity;
     /* (count), in order of document and ordinal. */
     int64_t *chunk, *document;
-    float *length;    /* in terms, by sat_fts_length() */
-    uint8_t *joined;  /* 1: of the same document as the row before */
-    uint32_t *vector; /* row of the vector index, or SAT_NO_VECTOR */
+    float *length;          /* in terms, by sat_fts_length() */
+    uint8_t *joined;        /* 1: of the same document as the row before */
+    uint32_t *vector;       /* row of the vector index, or SAT_NO_VECTOR */
     sat_collection_id *ids; /* (count), by chunk */
     sat_vindex *vectors;    /* NULL without an embedder */
     size_t embedded;        /* rows with a vector */
@@ -36,8 +36,8 @@ satchel_status sat_collection_open(sat_collection **out, sat_store *store, satch
 void sat_collection_close(sat_collection **collection);
 
 /*
- * Brings the collection in line with reader's snapshot and holds it so, for reading, until end. It may
- * take a newer snapshot, so nothing is read in it before. Errors: IO, DAMAGED, MEMORY_LIMIT, …
+ * Brings the collection in line with reader's snapshot and holds it so, for reading, until end. It
+ * may take a newer snapshot, so nothing is read in it before. Errors: IO, DAMAGED, MEMORY_LIMIT, …
  */
 satchel_status sat_collection_begin(sat_collection *collection, sat_connection *reader,
                                     satchel_error *error);

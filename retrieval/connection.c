@@ -20,7 +20,7 @@ static int on_progress(void *user) {
 /* Waits for another process's lock: 0 gives up. */
 static int on_busy(void *user, int tries) {
     sat_connection *connection = user;
-    if (connection->impatient || sat_cancelled(connection->cancel))
+    if (sat_cancelled(connection->cancel))
         return 0;
     int64_t now = sat_clock_ms();
     if (tries == 0)
@@ -38,14 +38,14 @@ static void glob_function(sqlite3_context *context, int count, sqlite3_value **v
     const char *text = (const char *)sqlite3_value_text(values[1]);
     if (!pattern || !text)
         return; /* NULL */
-    sqlite3_result_int(context,
-                       sat_glob_match(pattern, (size_t)sqlite3_value_bytes(values[0]), text,
-                                      (size_t)sqlite3_value_bytes(values[1])));
+    sqlite3_result_int(context, sat_glob_match(pattern, (size_t)sqlite3_value_bytes(values[0]),
+                                               text, (size_t)sqlite3_value_bytes(values[1])));
 }
 
 /* "file:…?immutable=1": the only name that says so. NULL when out of memory. */
 static bool immutable_name(sat_buffer *out, const char *path) {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~";
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~";
     sat_buffer_append_text(out, path[0] == '/' ? "file://" : "file:");
     for (const char *p = path; *p; p++) {
         if (strchr(plain, *p))
@@ -218,21 +218,21 @@ void sat_reader_end(sat_connection *reader) {
 }
 
 /*
- * After a failure of memory or of the disk the writer starts again with a new connection: FTS5 keeps
- * counters and a blob handle across a rollback, and those of a statement that ran out of memory half
- * way (SQLite 3.40) would go into the next commit.
+ * After a failure of memory or of the disk the writer starts again with a new connection: FTS5
+ * keeps counters and a blob handle across a rollback, and those of a statement that ran out of
+ * memory half way (SQLite 3.40) would go into the next commit.
  */
 static void drop_writer(sat_store *store, satchel_status status) {
     rollback(store->writer);
-    if (status == SATCHEL_BUSY || status == SATCHEL_CANCELLED)
+    /* These are answers, not failures: no statement was cut off. */
+    if (status == SATCHEL_BUSY || status == SATCHEL_NOT_FOUND || status == SATCHEL_EXISTS)
         return;
     sat_connection_close(store->writer);
     store->writer = NULL;
 }
 
 /* The first write to a store whose terms are of another version indexes its text anew. */
-static satchel_status renew_terms(sat_store *store, sat_connection *writer,
-                                  satchel_error *error) {
+static satchel_status renew_terms(sat_store *store, sat_connection *writer, satchel_error *error) {
     satchel_status status = sat_sql_run(writer, "BEGIN IMMEDIATE", error);
     if (!status)
         status = sat_schema_renew_terms(writer, error);
@@ -280,13 +280,16 @@ satchel_status sat_writer_begin(sat_store *store, const satchel_cancel *cancel,
     return SATCHEL_OK;
 }
 
-satchel_status sat_writer_end(sat_connection *writer, satchel_status status,
-                              satchel_error *error) {
+void sat_writer_abandon(sat_connection *writer) {
+    rollback(writer);
+    pthread_mutex_unlock(&writer->store->writer_lock);
+}
+
+satchel_status sat_writer_end(sat_connection *writer, satchel_status status, satchel_error *error) {
     sat_store *store = writer->store;
     if (!status)
         status = sat_sql_run(writer, "COMMIT", error);
     rollback(writer);
-    writer->impatient = false;
     if (status)
         drop_writer(store, status);
     pthread_mutex_unlock(&store->writer_lock);

@@ -28,7 +28,7 @@ void sat_document_clear(sat_document *document); /* empty, as after init */
 bool sat_document_locate(sat_document *document, int32_t kind, int64_t number, size_t start,
                          const char *label, size_t label_length) SAT_NODISCARD;
 
-/* Registered application readers, last registered first. */
+/* Application readers in order of registration; the last one is asked first. */
 typedef struct sat_readers {
     satchel_reader *readers;
     size_t count, capacity;

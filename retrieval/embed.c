@@ -7,8 +7,8 @@
 
 #include "retrieval/store.h"
 
-/* Chunks in a slice: enough for the encoder to batch well, few enough for a prompt cancel, and little
- * to lose in a kill. */
+/* Chunks in a slice: enough for the encoder to batch well, few enough for a prompt cancel, and
+ * little to lose in a kill. */
 #define SLICE_CHUNKS ((size_t)64)
 /* A chunk of several thousand tokens takes an encoder long: fewer of them. */
 #define SLICE_BYTES ((size_t)256 << 10)
@@ -231,8 +231,8 @@ static satchel_status is_pending(sat_connection *writer, const pick *p, int64_t 
     return sat_query_end(&query, error);
 }
 
-/* The row of the vector for this text: the one in the store, or a new one. 0: there was one when the
- * slice was picked and it is gone; the chunk stays pending. */
+/* The row of the vector for this text: the one in the store, or a new one. 0: there was one when
+ * the slice was picked and it is gone; the chunk stays pending. */
 static satchel_status store_vector(work *w, sat_connection *writer, const pick *p, int64_t model,
                                    int64_t *vector, satchel_error *error) {
     size_t dimension = (size_t)w->store->embedder->dimension;

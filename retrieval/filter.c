@@ -18,10 +18,10 @@
 /* One open object or array. */
 typedef struct frame {
     json_t *node;
-    void *entry;     /* object: the entry that is being compiled */
-    size_t index;    /* array: likewise */
-    size_t done;     /* entries compiled */
-    bool any;        /* joined by OR, not AND */
+    void *entry;  /* object: the entry that is being compiled */
+    size_t index; /* array: likewise */
+    size_t done;  /* entries compiled */
+    bool any;     /* joined by OR, not AND */
 } frame;
 
 typedef struct compiler {
@@ -108,17 +108,17 @@ static satchel_status json_parameter(compiler *c, const json_t *json) {
         value->real = json_real_value(json);
         return SATCHEL_OK;
     }
-    return integer_parameter(c, json_is_boolean(json) ? json_is_true(json)
-                                                      : json_integer_value(json));
+    return integer_parameter(c,
+                             json_is_boolean(json) ? json_is_true(json) : json_integer_value(json));
 }
 
 /* Names are compared in NFC, so patterns and names in a filter are brought to it. */
 static satchel_status name_parameter(compiler *c, const json_t *json) {
     sat_buffer nfc;
     sat_buffer_init(&nfc, c->filter->arena.memory);
-    satchel_status status =
-        sat_text_nfc(&nfc, json_string_value(json), json_string_length(json)) ? no_memory(c)
-                                                                               : SATCHEL_OK;
+    satchel_status status = sat_text_nfc(&nfc, json_string_value(json), json_string_length(json))
+                                ? no_memory(c)
+                                : SATCHEL_OK;
     if (!status)
         status = text_parameter(c, nfc.data ? nfc.data : "", nfc.length);
     sat_buffer_free(&nfc);
@@ -214,8 +214,8 @@ static satchel_status equals_condition(compiler *c, const field *f, const json_t
     sql(c, "(");
     sql(c, f->column);
     sql(c, inverted ? " NOT IN (" : " IN (");
-    satchel_status status = json_is_string(value) ? name_parameter(c, value)
-                                                  : list_parameters(c, value, 0, true);
+    satchel_status status =
+        json_is_string(value) ? name_parameter(c, value) : list_parameters(c, value, 0, true);
     sql(c, "))");
     return status;
 }
@@ -230,8 +230,8 @@ static satchel_status begin_meta(compiler *c, const char *key, bool inverted) {
 }
 
 static void kind_condition(compiler *c, char kind) {
-    const char text[] = {' ', 'A', 'N', 'D', ' ', 'm', '.', 'k', 'i', 'n', 'd', ' ', '=', ' ',
-                         '\'', kind, '\'', '\0'};
+    const char text[] = {' ', 'A', 'N', 'D', ' ', 'm',  '.',  'k',  'i',
+                         'n', 'd', ' ', '=', ' ', '\'', kind, '\'', '\0'};
     sql(c, text);
 }
 
@@ -275,7 +275,7 @@ static satchel_status meta_exists(compiler *c, const char *key, bool exists) {
 }
 
 static satchel_status meta_compare(compiler *c, const char *key, const char *operator,
-                                   const json_t *value) {
+                                   const json_t * value) {
     satchel_status status = begin_meta(c, key, false);
     kind_condition(c, sat_filter_kind(value));
     sql(c, " AND m.value ");
@@ -310,7 +310,7 @@ static const char *comparison(const char *name) {
     return NULL;
 }
 
-static satchel_status modified_condition(compiler *c, const char *operator, const json_t *value) {
+static satchel_status modified_condition(compiler *c, const char *operator, const json_t * value) {
     int64_t ms;
     if (!operator)
         return wrong(c, "'modified' takes gte, gt, lte and lt");
@@ -327,7 +327,7 @@ static satchel_status modified_condition(compiler *c, const char *operator, cons
 
 static satchel_status field_operator(compiler *c, const field *f, const char *name,
                                      const json_t *value) {
-    const char *operator = comparison(name);
+    const char *operator= comparison(name);
     if (operator) {
         if (!json_is_string(value))
             return wrong(c, "compares with a string only");
@@ -354,13 +354,14 @@ static satchel_status field_operator(compiler *c, const field *f, const char *na
         sql(c, json_is_true(value) ? "(d.root IS NOT NULL)" : "(d.root IS NULL)");
         return SATCHEL_OK;
     }
-    return wrong(c, f->optional ? "unknown operator; there are gte, gt, lte, lt, ne, in, glob, exists"
-                                : "unknown operator; there are gte, gt, lte, lt, ne, in, glob");
+    return wrong(c, f->optional
+                        ? "unknown operator; there are gte, gt, lte, lt, ne, in, glob, exists"
+                        : "unknown operator; there are gte, gt, lte, lt, ne, in, glob");
 }
 
 static satchel_status meta_operator(compiler *c, const char *key, const char *name,
                                     const json_t *value) {
-    const char *operator = comparison(name);
+    const char *operator= comparison(name);
     char kind = sat_filter_kind(value);
     if (operator)
         return kind == 's' || kind == 'n' ? meta_compare(c, key, operator, value)
@@ -392,7 +393,8 @@ static const field *find_field(const char *key) {
     return NULL;
 }
 
-/* {"gte": …, "lt": …}: all must hold. The object is a frame while it is compiled, for the messages. */
+/* {"gte": …, "lt": …}: all must hold. The object is a frame while it is compiled, for the
+ * messages. */
 static satchel_status operators(compiler *c, const char *key, const field *f, json_t *object) {
     satchel_status status = SATCHEL_OK;
     bool modified = strcmp(key, "modified") == 0;
@@ -436,10 +438,12 @@ static satchel_status condition(compiler *c, const char *key, json_t *value) {
     if (meta)
         return sat_filter_kind(value) || sat_filter_is_scalars(value)
                    ? meta_equals(c, key + 5, value, false)
-                   : wrong(c, "takes a string, a number, a boolean, an array of those, or an object "
-                              "of operators");
+                   : wrong(c,
+                           "takes a string, a number, a boolean, an array of those, or an object "
+                           "of operators");
     if (!f)
-        return wrong(c, "'modified' takes an object of operators, such as {\"gte\": \"2025-01-31\"}");
+        return wrong(c,
+                     "'modified' takes an object of operators, such as {\"gte\": \"2025-01-31\"}");
     if (!json_is_string(value) && !sat_filter_is_strings(value))
         return wrong(c, "takes a string, an array of strings, or an object of operators");
     return f->globs ? globs_condition(c, f->column, value) : equals_condition(c, f, value, false);
@@ -477,8 +481,8 @@ static satchel_status step_array(compiler *c, frame *top) {
 }
 
 static satchel_status step_object(compiler *c, frame *top) {
-    top->entry = top->entry ? json_object_iter_next(top->node, top->entry)
-                            : json_object_iter(top->node);
+    top->entry =
+        top->entry ? json_object_iter_next(top->node, top->entry) : json_object_iter(top->node);
     if (!top->entry) {
         pop(c);
         return SATCHEL_OK;
@@ -528,8 +532,8 @@ satchel_status sat_filter_compile(sat_filter *out, sat_memory *memory, const cha
                           strlen(json), MAX_FILTER_BYTES);
     } else {
         json_t *parsed = NULL;
-        status = sat_json_parse(&parsed, json, strlen(json), SATCHEL_INVALID_FILTER, "filter",
-                                error);
+        status =
+            sat_json_parse(&parsed, json, strlen(json), SATCHEL_INVALID_FILTER, "filter", error);
         if (!status)
             status = compile(&c, parsed);
         out->all = !status && json_object_size(parsed) == 0;

@@ -67,8 +67,8 @@ static int days_of_month(int year, int month) {
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-/* Days from 1970-01-01 in the Gregorian calendar, years counted from March so that the leap day comes
- * last. */
+/* Days from 1970-01-01 in the Gregorian calendar, years counted from March so that the leap day
+ * comes last. */
 static int64_t days_from_epoch(int year, int month, int day) {
     int64_t y = month <= 2 ? year - 1 : year;
     int64_t m = month <= 2 ? month + 9 : month - 3;
@@ -121,9 +121,8 @@ static bool zone(const char **at, int64_t *ms) {
 static bool parse_time(const char *at, int64_t *ms) {
     int year, month, day;
     int64_t of_day = 0, offset = 0;
-    if (!number(&at, 4, 1, 9999, &year) || !character(&at, '-') ||
-        !number(&at, 2, 1, 12, &month) || !character(&at, '-') ||
-        !number(&at, 2, 1, days_of_month(year, month), &day))
+    if (!number(&at, 4, 1, 9999, &year) || !character(&at, '-') || !number(&at, 2, 1, 12, &month) ||
+        !character(&at, '-') || !number(&at, 2, 1, days_of_month(year, month), &day))
         return false;
     if (*at && (!time_of_day(&at, &of_day) || !zone(&at, &offset)))
         return false;

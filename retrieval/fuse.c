@@ -1,7 +1,7 @@
 /*
- * Ranking. The sum of standardised scores keeps what a rank throws away: how far the best stands out.
- * It is never worse than the better part by more than noise, where reciprocal rank fusion lets a weak
- * part pull down a strong one.
+ * Ranking. The sum of standardised scores keeps what a rank throws away: how far the best stands
+ * out. It is never worse than the better part by more than noise, where reciprocal rank fusion lets
+ * a weak part pull down a strong one.
  */
 #include "retrieval/fuse.h"
 

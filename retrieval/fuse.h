@@ -1,6 +1,6 @@
 /*
- * Ranking: keyword and vector scores brought to one scale and summed, and the best k picked. Arrays in,
- * arrays out. Private to retrieval.
+ * Ranking: keyword and vector scores brought to one scale and summed, and the best k picked. Arrays
+ * in, arrays out. Private to retrieval.
  */
 #ifndef SATCHEL_RETRIEVAL_FUSE_H
 #define SATCHEL_RETRIEVAL_FUSE_H
@@ -21,9 +21,9 @@ typedef struct sat_scale {
 
 /* Scale of the values with pass[i] != 0 (NULL: of all) that are numbers: their mean and standard
  * deviation. In a collection of a few passages that deviation would blow a difference of nothing up
- * to the size of a finding, so `prior` counts there too: as 8 values would beside none, as 4 beside 32, and
- * not at all from 64 values on. Tried on stores of 2 to 12 passages of XQuAD: the right one comes first for
- * 0.980 of the questions, without it for 0.974. */
+ * to the size of a finding, so `prior` counts there too: as 8 values would beside none, as 4 beside
+ * 32, and not at all from 64 values on. Tried on stores of 2 to 12 passages of XQuAD: the right one
+ * comes first for 0.980 of the questions, without it for 0.974. */
 sat_scale sat_scale_of(const float *values, const uint8_t *pass, size_t count, double prior);
 /* (value - mean) / deviation; 0 for NaN: an unknown score is an average one. */
 float sat_scale_apply(sat_scale scale, float value);

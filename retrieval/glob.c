@@ -4,9 +4,9 @@
  */
 #include "retrieval/store.h"
 
-/* Reads the set that starts after '[' at *at. False if it is not closed: '[' then stands for itself. */
-static bool match_set(const char *pattern, size_t length, size_t *at, int32_t code,
-                      bool *matches) {
+/* Reads the set that starts after '[' at *at. False if it is not closed: '[' then stands for
+ * itself. */
+static bool match_set(const char *pattern, size_t length, size_t *at, int32_t code, bool *matches) {
     size_t i = *at;
     bool inverted = i < length && (pattern[i] == '^' || pattern[i] == '!');
     bool found = false;
@@ -29,7 +29,8 @@ static bool match_set(const char *pattern, size_t length, size_t *at, int32_t co
     return false;
 }
 
-/* Whether the element of the pattern at *at, not a star, matches the character; moves *at past it. */
+/* Whether the element of the pattern at *at, not a star, matches the character; moves *at past
+ * it. */
 static bool match_one(const char *pattern, size_t length, size_t *at, int32_t code) {
     int32_t wanted;
     size_t next = *at + sat_utf8_decode(pattern + *at, length - *at, &wanted);

@@ -215,8 +215,8 @@ satchel_status sat_ingest_write(sat_connection *writer, const sat_incoming *inco
     if (!status && !make_title(&title, incoming))
         status = sat_memory_fail(memory, MAX_TITLE_BYTES, error);
     if (!status)
-        status = write_document(writer, incoming, &known, title.data ? title.data : "", written,
-                                error);
+        status =
+            write_document(writer, incoming, &known, title.data ? title.data : "", written, error);
     sat_buffer_free(&title);
     sat_arena_free(&arena);
     return status;

@@ -1,8 +1,8 @@
 /*
- * The lease: one sync at a time for a store, in however many processes. It is a row, so it goes with
- * the transactions it guards: each batch renews it, and a sync whose lease was taken over stops
- * there. A lease is free when its process is gone, when another process has its number (the start
- * time tells), or when it has not been renewed in time.
+ * The lease: one sync at a time for a store, in however many processes. It is a row, so it goes
+ * with the transactions it guards: each batch renews it, and a sync whose lease was taken over
+ * stops there. A lease is free when its process is gone, when another process has its number (the
+ * start time tells), or when it has not been renewed in time.
  */
 #include <errno.h>
 #include <signal.h>
@@ -42,7 +42,8 @@ static int64_t process_start(const sat_store *store, int64_t process) {
     if (failed)
         return 0;
     text[size] = '\0';
-    /* Field 22, counted from after the command's name, which may hold anything but ends the last ')'. */
+    /* Field 22, counted from after the command's name, which may hold anything but ends the last
+     * ')'. */
     const char *at = strrchr(text, ')');
     for (int field = 2; at && field < 22; field++) {
         at = strchr(at + 1, ' ');
@@ -83,9 +84,10 @@ static satchel_status check_free(const sat_lease *lease, sat_connection *connect
     bool expired = now >= expires || expires - now > 2 * LEASE_MS;
     if (expired || !is_alive(connection->store, process, started))
         return SATCHEL_OK;
-    return sat_fail(error, SATCHEL_BUSY,
-                    "another sync is at work on store '%s' (process %lld); wait for it or cancel it",
-                    connection->store->path, (long long)process);
+    return sat_fail(
+        error, SATCHEL_BUSY,
+        "another sync is at work on store '%s' (process %lld); wait for it or cancel it",
+        connection->store->path, (long long)process);
 }
 
 satchel_status sat_lease_take(sat_lease *lease, sat_store *store, const satchel_cancel *cancel,

@@ -38,8 +38,7 @@ static bool read_document(sat_query *query, sat_arena *arena, satchel_document *
     bool failed = !sat_column_is_null(query, 6);
     if (failed)
         out->failure = sat_column_copy(query, 6, arena);
-    return out->id && out->title && out->metadata && out->media_type &&
-           (!failed || out->failure);
+    return out->id && out->title && out->metadata && out->media_type && (!failed || out->failure);
 }
 
 static satchel_status read_list(satchel_documents *list, sat_connection *reader,
@@ -85,8 +84,7 @@ satchel_status sat_store_list(satchel_documents **out, sat_store *store,
     if (options->limit < 0 || options->offset < 0)
         return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "limit and offset may not be negative");
     sat_filter filter;
-    satchel_status status =
-        sat_filter_compile(&filter, store->memory, options->filter, error);
+    satchel_status status = sat_filter_compile(&filter, store->memory, options->filter, error);
     if (status)
         return status;
     satchel_documents *list = sat_calloc(store->memory, 1, sizeof *list);

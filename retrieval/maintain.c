@@ -1,6 +1,7 @@
 /*
  * Upkeep within a time budget: documents cut for another embedder are cut again from their stored
- * text, pending chunks are embedded, and free pages go back to the file system.
+ * text, pending chunks are embedded, forgotten keywords are swept out, and free pages go back to
+ * the file system.
  */
 #include <string.h>
 
@@ -157,11 +158,71 @@ satchel_status sat_recut(sat_store *store, int64_t deadline, const satchel_cance
     return status;
 }
 
-/* ------------------------------------------------------------------ free pages */
+/* ------------------------------------------------------------------ sweeping */
+
+/* Pages of the full-text index that one transaction merges. */
+#define MERGE_PAGES "256"
+/* Stores of up to so many chunks are swept as soon as there is anything to sweep: it costs
+ * little. */
+#define SMALL_STORE 2000
+
+/* FTS5 only marks what it forgets, and drops it when it merges the segment where it stands. A store
+ * is worth merging whole when a fifth of it is such. */
+static satchel_status wants_sweep(sat_store *store, const satchel_cancel *cancel,
+                                  int64_t *forgotten, satchel_error *error) {
+    sat_state state;
+    int64_t chunks = 0;
+    sat_connection *reader;
+    *forgotten = 0;
+    satchel_status status = sat_reader_begin(store, cancel, &reader, error);
+    if (status)
+        return status;
+    status = sat_state_read(reader, &state, error);
+    if (!status && state.forgotten > 0)
+        status = sat_sql_int(reader, "SELECT count(*) FROM chunk", &chunks, error);
+    sat_reader_end(reader);
+    if (!status && state.forgotten > 0 &&
+        (chunks <= SMALL_STORE || state.forgotten * 5 >= chunks + state.forgotten))
+        *forgotten = state.forgotten;
+    return status;
+}
+
+/* Merges a part: the first call brings all segments to one level, the next ones go on. FTS5 tells
+ * by its changes whether there was anything left to do. */
+static satchel_status merge_some(sat_connection *writer, bool first, bool *finished,
+                                 satchel_error *error) {
+    int before = sqlite3_total_changes(writer->db);
+    satchel_status status = sat_sql_run(
+        writer,
+        first ? "INSERT INTO chunk_fts(chunk_fts, rank) VALUES('merge', -" MERGE_PAGES ")"
+              : "INSERT INTO chunk_fts(chunk_fts, rank) VALUES('merge', " MERGE_PAGES ")",
+        error);
+    *finished = sqlite3_total_changes(writer->db) - before < 2;
+    return status;
+}
+
+static satchel_status sweep_keywords(sat_store *store, int64_t deadline,
+                                     const satchel_cancel *cancel, satchel_error *error) {
+    int64_t forgotten;
+    bool finished = false;
+    satchel_status status = wants_sweep(store, cancel, &forgotten, error);
+    for (bool first = true;
+         !status && forgotten > 0 && !finished && (deadline == 0 || sat_clock_ms() < deadline);
+         first = false) {
+        sat_connection *writer;
+        status = sat_writer_begin(store, cancel, &writer, error);
+        if (status)
+            break;
+        status = merge_some(writer, first, &finished, error);
+        if (!status && finished)
+            status = sat_state_forget(writer, -forgotten, error);
+        status = sat_writer_end(writer, status, error);
+    }
+    return status;
+}
 
 /* Whether more than a fifth of the file is free, and enough to be worth it. */
-static satchel_status has_free_pages(sat_connection *connection, bool *much,
-                                     satchel_error *error) {
+static satchel_status has_free_pages(sat_connection *connection, bool *much, satchel_error *error) {
     int64_t free_pages = 0, pages = 0;
     satchel_status status = sat_sql_int(connection, "PRAGMA freelist_count", &free_pages, error);
     if (!status)
@@ -191,6 +252,14 @@ static satchel_status give_back_pages(sat_store *store, int64_t deadline,
     return status;
 }
 
+satchel_status sat_sweep(sat_store *store, int64_t deadline, const satchel_cancel *cancel,
+                         satchel_error *error) {
+    satchel_status status = sweep_keywords(store, deadline, cancel, error);
+    if (!status && (deadline == 0 || sat_clock_ms() < deadline))
+        status = give_back_pages(store, deadline, cancel, error);
+    return status;
+}
+
 /* ------------------------------------------------------------------ the whole */
 
 /* As many chunks as fit the time that is left, by what the last slice took. */
@@ -205,9 +274,8 @@ static size_t slice_limit(int64_t deadline, const sat_embed_slice *last) {
     return fit < 1 ? 1 : fit > 64 ? 64 : (size_t)fit;
 }
 
-satchel_status sat_store_maintain(sat_store *store, int64_t budget_ms,
-                                  const satchel_cancel *cancel, int64_t *pending,
-                                  satchel_error *error) {
+satchel_status sat_store_maintain(sat_store *store, int64_t budget_ms, const satchel_cancel *cancel,
+                                  int64_t *pending, satchel_error *error) {
     if (pending)
         *pending = 0;
     if (!store->embedder)
@@ -226,7 +294,7 @@ satchel_status sat_store_maintain(sat_store *store, int64_t budget_ms,
         status = sat_embed_some(store, &slice, NULL, cancel, error);
     }
     if (!status && slice.finished && (deadline == 0 || sat_clock_ms() < deadline))
-        status = give_back_pages(store, deadline, cancel, error);
+        status = sat_sweep(store, deadline, cancel, error);
     if (!status && pending)
         status = sat_embed_pending(store, pending, error);
     return status;

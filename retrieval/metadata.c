@@ -6,8 +6,8 @@
 satchel_status sat_id_normalize(sat_buffer *out, const char *id, size_t length, const char *what,
                                 satchel_error *error) {
     if (length == 0 || length > SAT_MAX_ID_BYTES)
-        return sat_fail(error, SATCHEL_INVALID_ARGUMENT,
-                        "%s has %zu bytes; it must have 1 to %d", what, length, SAT_MAX_ID_BYTES);
+        return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "%s has %zu bytes; it must have 1 to %d",
+                        what, length, SAT_MAX_ID_BYTES);
     size_t valid = sat_utf8_valid(id, length);
     if (valid < length)
         return sat_fail(error, SATCHEL_INVALID_TEXT, "%s is not valid UTF-8 at byte %zu", what,
@@ -123,12 +123,14 @@ satchel_status sat_metadata_write(sat_connection *writer, int64_t document, cons
         if (json_is_array(value)) {
             size_t i;
             json_t *item;
-            json_array_foreach(value, i, item)
-                write_value(&query, (int64_t)i, "s", item);
+            json_array_foreach(value, i, item) write_value(&query, (int64_t)i, "s", item);
             if (json_array_size(value) == 0)
                 write_value(&query, 0, "e", NULL);
         } else {
-            write_value(&query, 0, json_is_string(value) ? "s" : json_is_number(value) ? "n" : "b",
+            write_value(&query, 0,
+                        json_is_string(value)   ? "s"
+                        : json_is_number(value) ? "n"
+                                                : "b",
                         value);
         }
     }

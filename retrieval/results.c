@@ -119,8 +119,7 @@ satchel_status sat_results_fill(satchel_results *results, sat_connection *reader
                                    &text, error);
         if (status)
             break;
-        out->hit.text =
-            sat_arena_strdup(&results->arena, text.data ? text.data : "", text.length);
+        out->hit.text = sat_arena_strdup(&results->arena, text.data ? text.data : "", text.length);
         out->hit.text_length = text.length;
         status = out->hit.text ? mark(results, reader, out, error)
                                : sat_memory_fail(memory, text.length, error);

@@ -89,8 +89,7 @@ static old_chunk *old_take(old_chunks *old, const sat_digest *hash) {
     if (low == old->count)
         return NULL;
     size_t at = old->next[low];
-    if (at == old->count ||
-        memcmp(old->items[at].hash.bytes, hash->bytes, sizeof hash->bytes) != 0)
+    if (at == old->count || memcmp(old->items[at].hash.bytes, hash->bytes, sizeof hash->bytes) != 0)
         return NULL;
     old->next[low] = at + 1;
     old->items[at].kept = true;
@@ -105,8 +104,7 @@ static satchel_status forget_keywords(sat_connection *writer, int64_t document,
                                       satchel_error *error) {
     sat_buffer body;
     sat_buffer_init(&body, writer->store->memory);
-    satchel_status status =
-        sat_text_read(writer, document, chunk->start, chunk->end, &body, error);
+    satchel_status status = sat_text_read(writer, document, chunk->start, chunk->end, &body, error);
     if (!status) {
         sat_query query;
         sat_query_begin(&query, writer,
@@ -118,6 +116,8 @@ static satchel_status forget_keywords(sat_connection *writer, int64_t document,
         sat_bind_text(&query, 4, body.data, body.length);
         status = sat_query_run(&query, error);
     }
+    if (!status)
+        status = sat_state_forget(writer, 1, error);
     sat_buffer_free(&body);
     return status;
 }
@@ -148,7 +148,8 @@ static satchel_status delete_vector(sat_connection *writer, int64_t vector, satc
     return sat_query_run(&query, error);
 }
 
-/* Of chunks that are not kept: the rows. Their vectors wait until the new chunks have had a look. */
+/* Of chunks that are not kept: the rows. Their vectors wait until the new chunks have had a
+ * look. */
 static satchel_status delete_chunks(sat_connection *writer, const old_chunks *old,
                                     satchel_error *error) {
     satchel_status status = SATCHEL_OK;
@@ -346,8 +347,8 @@ static satchel_status replace(sat_connection *writer, sat_rows_change *change, o
     for (size_t i = 0; i < old->count && !status; i++) {
         gone += !old->items[i].kept;
         if (retitled || !old->items[i].kept)
-            status = forget_keywords(writer, change->document, &old->items[i], change->old_title,
-                                     error);
+            status =
+                forget_keywords(writer, change->document, &old->items[i], change->old_title, error);
     }
     if (!status)
         status = delete_chunks(writer, old, error);

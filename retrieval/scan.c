@@ -30,10 +30,10 @@ static satchel_status no_memory(const sat_scan *scan, satchel_error *error) {
 }
 
 /* Appends to one of the scan's arrays. */
-#define PUSH(scan, items, count, capacity, value)                                               \
-    (sat_grow((scan)->store->memory, (void **)&(scan)->items, &(scan)->capacity,                \
-              (scan)->count + 1, sizeof *(scan)->items)                                         \
-         ? ((scan)->items[(scan)->count++] = (value), true)                                     \
+#define PUSH(scan, items, count, capacity, value)                                                  \
+    (sat_grow((scan)->store->memory, (void **)&(scan)->items, &(scan)->capacity,                   \
+              (scan)->count + 1, sizeof *(scan)->items)                                            \
+         ? ((scan)->items[(scan)->count++] = (value), true)                                        \
          : false)
 
 /* ------------------------------------------------------------------ names */
@@ -219,15 +219,15 @@ static satchel_status compare(sat_scan *scan, sat_connection *reader, const char
     if (status)
         return status;
     if (known.failure && known.failure_size == size &&
-        known.failure_modified_ns == info->modified_ns &&
-        known.failure_readers == scan->readers && is_lasting(known.failure_status)) {
+        known.failure_modified_ns == info->modified_ns && known.failure_readers == scan->readers &&
+        is_lasting(known.failure_status)) {
         if (!PUSH(scan, failures, failure_count, failure_capacity, known.failure))
             return no_memory(scan, error);
         return report(scan, relative, known.failure_status, known.failure_skipped,
                       known.failure_message, error);
     }
-    sat_scan_item item = {.document = known.document, .size = size,
-                          .modified_ns = info->modified_ns};
+    sat_scan_item item = {
+        .document = known.document, .size = size, .modified_ns = info->modified_ns};
     item.relative = sat_arena_strdup(&scan->arena, relative, strlen(relative));
     if (!item.relative || !PUSH(scan, items, count, capacity, item))
         return no_memory(scan, error);
@@ -292,8 +292,8 @@ static satchel_status keep(sat_scan *scan, const char *relative, satchel_error *
     return SATCHEL_OK;
 }
 
-static satchel_status unreadable(sat_scan *scan, const char *relative, int failed,
-                                 const char *what, satchel_error *error) {
+static satchel_status unreadable(sat_scan *scan, const char *relative, int failed, const char *what,
+                                 satchel_error *error) {
     satchel_error failure = {0};
     satchel_status status = sat_fail_errno(&failure, failed, "%s", what);
     if (status == SATCHEL_OUT_OF_MEMORY) {
@@ -301,8 +301,7 @@ static satchel_status unreadable(sat_scan *scan, const char *relative, int faile
         return status;
     }
     status = keep(scan, relative, error);
-    return status ? status
-                  : report(scan, relative, failure.code, false, failure.message, error);
+    return status ? status : report(scan, relative, failure.code, false, failure.message, error);
 }
 
 static satchel_status visit(sat_scan *scan, sat_connection *reader, const char *relative,
@@ -402,8 +401,8 @@ static satchel_status list_folder(sat_scan *scan, sat_connection *reader, const 
         if (failed == ENOMEM)
             status = no_memory(scan, error);
         else if (failed && !*folder) /* the root itself: nothing can be said of anything */
-            status = sat_fail_errno(error, failed, "cannot list '%s'; nothing was changed",
-                                    scan->base);
+            status =
+                sat_fail_errno(error, failed, "cannot list '%s'; nothing was changed", scan->base);
         else if (failed && failed != ENOENT && failed != ENOTDIR)
             status = unreadable(scan, folder, failed, "cannot list the folder", error);
         else if (!failed)
@@ -423,8 +422,8 @@ static int compare_ids(const void *a, const void *b) {
 }
 
 static bool is_seen(const sat_scan *scan, int64_t document) {
-    return scan->seen_count > 0 && bsearch(&document, scan->seen, scan->seen_count,
-                                           sizeof document, compare_ids) != NULL;
+    return scan->seen_count > 0 &&
+           bsearch(&document, scan->seen, scan->seen_count, sizeof document, compare_ids) != NULL;
 }
 
 bool sat_scan_is_kept(const sat_scan *scan, const char *name) {
@@ -441,9 +440,8 @@ bool sat_scan_is_kept(const sat_scan *scan, const char *name) {
 static satchel_status is_gone(const sat_scan *scan, const char *name, bool *gone,
                               satchel_error *error) {
     size_t root = strlen(scan->root);
-    const char *relative = strncmp(name, scan->root, root) == 0 && name[root] == '/'
-                               ? name + root + 1
-                               : "";
+    const char *relative =
+        strncmp(name, scan->root, root) == 0 && name[root] == '/' ? name + root + 1 : "";
     sat_buffer path;
     sat_file_info info;
     *gone = false;
@@ -464,8 +462,7 @@ static satchel_status is_gone(const sat_scan *scan, const char *name, bool *gone
 static int compare_missing(const void *a, const void *b) {
     const sat_missing *left = a, *right = b;
     int order = memcmp(&left->hash, &right->hash, sizeof left->hash);
-    return order ? order
-                 : (left->document > right->document) - (left->document < right->document);
+    return order ? order : (left->document > right->document) - (left->document < right->document);
 }
 
 static satchel_status find_missing(sat_scan *scan, sat_connection *reader, satchel_error *error) {
@@ -516,8 +513,7 @@ sat_missing *sat_scan_find_missing(sat_scan *scan, const sat_digest *hash) {
         else
             high = middle;
     }
-    for (; low < scan->missing_count &&
-           memcmp(&scan->missing[low].hash, hash, sizeof *hash) == 0;
+    for (; low < scan->missing_count && memcmp(&scan->missing[low].hash, hash, sizeof *hash) == 0;
          low++) {
         if (!scan->missing[low].taken)
             return &scan->missing[low];

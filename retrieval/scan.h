@@ -1,6 +1,6 @@
 /*
- * Scanning: what a folder holds against what the store knows of it, without reading a file. Private to
- * retrieval.
+ * Scanning: what a folder holds against what the store knows of it, without reading a file. Private
+ * to retrieval.
  */
 #ifndef SATCHEL_RETRIEVAL_SCAN_H
 #define SATCHEL_RETRIEVAL_SCAN_H

@@ -1,6 +1,6 @@
 /*
- * The tables: made in a new file, checked in one that is there. Opening never rebuilds; what must be
- * rebuilt waits for the first write.
+ * The tables: made in a new file, checked in one that is there. Opening never rebuilds; what must
+ * be rebuilt waits for the first write.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,9 +13,10 @@
 static const struct {
     const char *name, *sql;
 } objects[] = {
-    {"format", "CREATE TABLE format(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"},
+    {"format",
+     "CREATE TABLE format(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"},
     {"state", "CREATE TABLE state(id INTEGER PRIMARY KEY CHECK(id = 1), change INTEGER NOT NULL, "
-              "erased INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT"},
+              "erased INTEGER NOT NULL, seq INTEGER NOT NULL, forgotten INTEGER NOT NULL) STRICT"},
     {"model", "CREATE TABLE model(id INTEGER PRIMARY KEY AUTOINCREMENT, "
               "fingerprint TEXT NOT NULL UNIQUE, name TEXT NOT NULL, dimension INTEGER NOT NULL, "
               "max_tokens INTEGER NOT NULL) STRICT"},
@@ -101,7 +102,8 @@ static satchel_status create_objects(sat_connection *connection, satchel_error *
     }
     if (!status)
         status = sat_sql_run(connection,
-                             "INSERT INTO state(id, change, erased, seq) VALUES(1, 1, 0, 0)",
+                             "INSERT INTO state(id, change, erased, seq, forgotten) "
+                             "VALUES(1, 1, 0, 0, 0)",
                              error);
     if (!status)
         status = write_format(connection, "name", "satchel", error);
@@ -116,8 +118,8 @@ static satchel_status create_objects(sat_connection *connection, satchel_error *
 }
 
 /*
- * All of it in one transaction, still with a rollback journal: a kill leaves an empty file or a whole
- * store, never a database without a name. WAL comes after.
+ * All of it in one transaction, still with a rollback journal: a kill leaves an empty file or a
+ * whole store, never a database without a name. WAL comes after.
  */
 static satchel_status create(sat_connection *connection, satchel_error *error) {
     satchel_status status = sat_sql_run(connection, "PRAGMA page_size=8192", error);
@@ -168,16 +170,18 @@ static satchel_status check_objects(sat_connection *connection, satchel_error *e
     }
     int64_t known = 0;
     if (!status)
-        status = sat_sql_int(connection,
-                             "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND "
-                             "NOT (name LIKE 'chunk_fts_%' AND type = 'table' AND "
-                             "sql LIKE 'CREATE TABLE %')",
-                             &known, error);
+        status =
+            sat_sql_int(connection,
+                        "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND "
+                        "NOT (name LIKE 'chunk_fts_%' AND type = 'table' AND "
+                        "sql LIKE 'CREATE TABLE %')",
+                        &known, error);
     if (!status && known != (int64_t)SAT_COUNT(objects))
-        status = sat_fail(error, SATCHEL_DAMAGED,
-                          "store '%s' has %" PRId64 " tables, indexes and views, format %d has %zu; "
-                          "restore a backup, or make the store anew",
-                          connection->store->path, known, SAT_FORMAT_VERSION, SAT_COUNT(objects));
+        status =
+            sat_fail(error, SATCHEL_DAMAGED,
+                     "store '%s' has %" PRId64 " tables, indexes and views, format %d has %zu; "
+                     "restore a backup, or make the store anew",
+                     connection->store->path, known, SAT_FORMAT_VERSION, SAT_COUNT(objects));
     return status;
 }
 
@@ -226,7 +230,8 @@ static satchel_status check_header(sat_connection *connection, int64_t *pages,
                         path, (uint64_t)application & 0xffffffff);
     if (version > SAT_FORMAT_VERSION)
         return sat_fail(error, SATCHEL_TOO_NEW,
-                        "store '%s' has format %" PRId64 ", this library reads up to %d; use a newer "
+                        "store '%s' has format %" PRId64
+                        ", this library reads up to %d; use a newer "
                         "Satchel",
                         path, version, SAT_FORMAT_VERSION);
     if (version < 1)
@@ -294,12 +299,14 @@ satchel_status sat_schema_renew_terms(sat_connection *writer, satchel_error *err
 satchel_status sat_state_read(sat_connection *connection, sat_state *out, satchel_error *error) {
     sat_query query;
     *out = (sat_state){0};
-    sat_query_begin(&query, connection, "SELECT change, erased, seq FROM state WHERE id = 1");
+    sat_query_begin(&query, connection,
+                    "SELECT change, erased, seq, forgotten FROM state WHERE id = 1");
     bool found = sat_query_row(&query);
     if (found)
         *out = (sat_state){.change = sat_column_int(&query, 0),
                            .erased = sat_column_int(&query, 1),
-                           .seq = sat_column_int(&query, 2)};
+                           .seq = sat_column_int(&query, 2),
+                           .forgotten = sat_column_int(&query, 3)};
     satchel_status status = sat_query_end(&query, error);
     if (!status && !found)
         status = sat_fail(error, SATCHEL_DAMAGED, "store '%s': its state row is missing",
@@ -312,6 +319,13 @@ satchel_status sat_state_raise(sat_connection *writer, bool erased, satchel_erro
     sat_query_begin(&query, writer,
                     "UPDATE state SET change = change + 1, erased = erased + ?1 WHERE id = 1");
     sat_bind_int(&query, 1, erased);
+    return sat_query_run(&query, error);
+}
+
+satchel_status sat_state_forget(sat_connection *writer, int64_t rows, satchel_error *error) {
+    sat_query query;
+    sat_query_begin(&query, writer, "UPDATE state SET forgotten = forgotten + ?1 WHERE id = 1");
+    sat_bind_int(&query, 1, rows);
     return sat_query_run(&query, error);
 }
 

@@ -26,7 +26,7 @@ typedef struct search {
     sat_connection *reader;
     /* (collection->count) */
     const sat_collection *collection; /* held while not NULL */
-    uint8_t *pass;   /* 1: passes the filter; NULL: all do */
+    uint8_t *pass;                    /* 1: passes the filter; NULL: all do */
     size_t passing;
     uint8_t *sample; /* 1: tells the scale of the vectors; NULL: all do */
     float *keyword;  /* BM25, 0: no match */
@@ -62,8 +62,7 @@ static satchel_status embed_query(search *s, satchel_error *error) {
     const satchel_embedder *embedder = s->store->embedder;
     satchel_results *results = s->results;
     size_t dimension = (size_t)embedder->dimension;
-    results->query_vector =
-        sat_alloc_aligned(&results->context->memory, dimension * sizeof(float));
+    results->query_vector = sat_alloc_aligned(&results->context->memory, dimension * sizeof(float));
     if (!results->query_vector)
         return sat_memory_fail(&results->context->memory, dimension * sizeof(float), error);
     results->dimension = dimension;
@@ -195,8 +194,8 @@ static satchel_status score_keywords(search *s, satchel_error *error) {
 
 /*
  * The scale is that of the whole store, with a filter too: else a filter would change what a score
- * means. In a large store a sample tells the scale as well, and the rows that pass are the only others
- * to score.
+ * means. In a large store a sample tells the scale as well, and the rows that pass are the only
+ * others to score.
  */
 static satchel_status choose_sample(search *s, satchel_error *error) {
     const sat_collection *collection = s->collection;

@@ -70,8 +70,10 @@ static satchel_status status_of(int code, int os_code, const char **hint) {
     case SQLITE_AUTH:
         return SATCHEL_PERMISSION;
     case SQLITE_CANTOPEN:
-    case SQLITE_IOERR:
         return status_of_errno(os_code, SATCHEL_IO);
+    case SQLITE_IOERR:
+        return os_code == ENOENT || os_code == ENOTDIR ? SATCHEL_IO
+                                                       : status_of_errno(os_code, SATCHEL_IO);
     case SQLITE_TOOBIG:
         return SATCHEL_LIMIT;
     case SQLITE_NOLFS:
@@ -182,8 +184,8 @@ void sat_bind_text(sat_query *query, int at, const char *text, size_t length) {
 
 void sat_bind_blob(sat_query *query, int at, const void *data, size_t length) {
     if (query->code == SQLITE_OK)
-        note(query, sqlite3_bind_blob64(query->statement, at, data ? data : "", length,
-                                        SQLITE_STATIC));
+        note(query,
+             sqlite3_bind_blob64(query->statement, at, data ? data : "", length, SQLITE_STATIC));
 }
 
 void sat_bind_null(sat_query *query, int at) {

@@ -17,11 +17,10 @@
 typedef struct sat_connection {
     struct sat_store *store;
     sqlite3 *db;
-    sat_terms *terms;              /* of this connection's user; made at first need */
-    const satchel_cancel *cancel;  /* polled inside long statements and while waiting; may be NULL */
-    int64_t wait_until;            /* sat_clock_ms() at which waiting for a lock ends; 0: not waiting */
-    bool impatient;                /* a lock that is taken is reported at once */
-    struct sat_connection *next;   /* in the list of idle readers */
+    sat_terms *terms;             /* of this connection's user; made at first need */
+    const satchel_cancel *cancel; /* polled inside long statements and while waiting; may be NULL */
+    int64_t wait_until; /* sat_clock_ms() at which waiting for a lock ends; 0: not waiting */
+    struct sat_connection *next; /* in the list of idle readers */
     struct {
         const char *sql; /* by address: SQL texts are string literals */
         sqlite3_stmt *statement;

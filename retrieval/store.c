@@ -72,8 +72,10 @@ static satchel_status open_writable(sat_store *store, satchel_error *error) {
         status = sat_fail(error, SATCHEL_PERMISSION,
                           "store '%s' may not be written by this user; open it with read_only",
                           store->path);
+    bool stale = false;
     if (!status)
-        status = sat_schema_open(store->writer, true, &store->terms_stale, error);
+        status = sat_schema_open(store->writer, true, &stale, error);
+    store->terms_stale = stale;
     return status;
 }
 
@@ -85,17 +87,19 @@ static bool has_log(const sat_store *store) {
     if (sat_buffer_append_text(&path, store->path) && sat_buffer_append_text(&path, "-wal"))
         log = path.data;
     const satchel_context *context = store->context;
-    bool there = !log || (context->files->stat(context->files_user, log, true, &info) == 0 &&
-                          info.size > 0);
+    bool there =
+        !log || (context->files->stat(context->files_user, log, true, &info) == 0 && info.size > 0);
     sat_buffer_free(&path);
     return there;
 }
 
 static satchel_status try_reading(sat_store *store, satchel_error *error) {
     sat_connection *reader = NULL;
+    bool stale = false;
     satchel_status status = sat_connection_open(&reader, store, false, error);
     if (!status)
-        status = sat_schema_open(reader, false, &store->terms_stale, error);
+        status = sat_schema_open(reader, false, &stale, error);
+    store->terms_stale = stale;
     if (status) {
         if (reader)
             sat_connection_close(reader);
@@ -231,11 +235,8 @@ satchel_status sat_store_add_reader(sat_store *store, const satchel_reader *read
     sat_readers *readers = &store->readers;
     bool ok = sat_grow(store->memory, (void **)&readers->readers, &readers->capacity,
                        readers->count + 1, sizeof *readers->readers);
-    if (ok) {
-        memmove(readers->readers + 1, readers->readers, readers->count * sizeof *readers->readers);
-        readers->readers[0] = *reader;
-        readers->count++;
-    }
+    if (ok)
+        readers->readers[readers->count++] = *reader;
     pthread_mutex_unlock(&store->reader_lock);
     return ok ? SATCHEL_OK : sat_memory_fail(store->memory, sizeof *reader, error);
 }
@@ -314,8 +315,8 @@ static int64_t file_bytes(const sat_store *store, const char *end) {
 static satchel_status read_stats(sat_connection *reader, satchel_store_stats *stats,
                                  satchel_error *error) {
     int64_t model = 0;
-    satchel_status status = sat_sql_int(reader, "SELECT count(*) FROM document", &stats->documents,
-                                        error);
+    satchel_status status =
+        sat_sql_int(reader, "SELECT count(*) FROM document", &stats->documents, error);
     if (!status)
         status = sat_sql_int(reader, "SELECT count(*) FROM chunk", &stats->chunks, error);
     if (!status)
@@ -336,8 +337,7 @@ static satchel_status read_stats(sat_connection *reader, satchel_store_stats *st
     return sat_query_end(&query, error);
 }
 
-satchel_status sat_store_stats(sat_store *store, satchel_store_stats *stats,
-                               satchel_error *error) {
+satchel_status sat_store_stats(sat_store *store, satchel_store_stats *stats, satchel_error *error) {
     *stats = (satchel_store_stats){.format_version = SAT_FORMAT_VERSION};
     sat_connection *reader;
     satchel_status status = sat_reader_begin(store, NULL, &reader, error);

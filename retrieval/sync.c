@@ -1,7 +1,7 @@
 /*
- * Sync as a pulled stream: scan, keywords in batches, removals, then embedding in slices. Each next()
- * works until there is something to tell. What is committed stays, so a sync that is cut off goes on
- * with the next one.
+ * Sync as a pulled stream: scan, keywords in batches, removals, then embedding in slices. Each
+ * next() works until there is something to tell. What is committed stays, so a sync that is cut off
+ * goes on with the next one.
  */
 #include "retrieval/sync.h"
 
@@ -45,8 +45,8 @@ static satchel_status begin(sat_sync *sync, satchel_error *error) {
     scan->base = sync->base;
     scan->root = sync->root;
     scan->include_hidden = sync->options.include_hidden != 0;
-    scan->max_file_bytes = sync->options.max_file_bytes > 0 ? sync->options.max_file_bytes
-                                                            : DEFAULT_MAX_FILE_BYTES;
+    scan->max_file_bytes =
+        sync->options.max_file_bytes > 0 ? sync->options.max_file_bytes : DEFAULT_MAX_FILE_BYTES;
     satchel_status status = sat_lease_take(&sync->lease, sync->store, sync->cancel, error);
     if (!status)
         status = sat_scan_begin(scan, error);
@@ -137,14 +137,14 @@ static satchel_status remove_missing(sat_sync *sync, satchel_error *error) {
         status = sat_sync_forget_failures(sync, error);
     if (!status)
         sync->step = sync->store->embedder && !sync->options.defer_embedding ? SAT_SYNC_RECUT
-                                                                             : SAT_SYNC_DONE;
+                                                                             : SAT_SYNC_SWEEP;
     return status;
 }
 
 static satchel_status cut_again(sat_sync *sync, satchel_error *error) {
     bool finished = false;
-    satchel_status status = sat_recut(sync->store, sat_clock_ms() + STEP_MS, sync->cancel,
-                                      &finished, error);
+    satchel_status status =
+        sat_recut(sync->store, sat_clock_ms() + STEP_MS, sync->cancel, &finished, error);
     if (status || !finished)
         return status;
     status = sat_embed_pending(sync->store, &sync->pending, error);
@@ -157,8 +157,7 @@ static satchel_status cut_again(sat_sync *sync, satchel_error *error) {
 
 static satchel_status embed_slice(sat_sync *sync, satchel_error *error) {
     sat_embed_slice slice = {0};
-    satchel_status status =
-        sat_embed_some(sync->store, &slice, &sync->lease, sync->cancel, error);
+    satchel_status status = sat_embed_some(sync->store, &slice, &sync->lease, sync->cancel, error);
     if (status)
         return status;
     sync->done.chunks_embedded += slice.embedded - slice.reused;
@@ -172,8 +171,13 @@ static satchel_status embed_slice(sat_sync *sync, satchel_error *error) {
     if (slice.embedded > 0)
         tell_progress(sync, sync->embedded, sync->pending, 0, 0);
     if (slice.finished)
-        sync->step = SAT_SYNC_DONE;
+        sync->step = SAT_SYNC_SWEEP;
     return SATCHEL_OK;
+}
+
+static satchel_status sweep(sat_sync *sync, satchel_error *error) {
+    sync->step = SAT_SYNC_DONE;
+    return sat_sweep(sync->store, 0, sync->cancel, error);
 }
 
 static void finish(sat_sync *sync, satchel_event *event) {
@@ -204,8 +208,10 @@ static satchel_status step(sat_sync *sync, satchel_error *error) {
         return remove_missing(sync, error);
     case SAT_SYNC_RECUT:
         return cut_again(sync, error);
-    default:
+    case SAT_SYNC_EMBED:
         return embed_slice(sync, error);
+    default:
+        return sweep(sync, error);
     }
 }
 

@@ -15,9 +15,9 @@
 typedef struct sat_batch_item {
     enum { SAT_BATCH_WRITE, SAT_BATCH_RENAME, SAT_BATCH_TOUCH, SAT_BATCH_FAIL } kind;
     const sat_scan_item *file;
-    sat_incoming incoming; /* WRITE */
-    sat_missing *missing;  /* RENAME: what it was */
-    int64_t modified_ns;   /* to be stored; -1: too fresh to trust */
+    sat_incoming incoming;   /* WRITE */
+    sat_missing *missing;    /* RENAME: what it was */
+    int64_t modified_ns;     /* to be stored; -1: too fresh to trust */
     const char *name, *path; /* in the batch's arena */
     satchel_event_file event;
     satchel_error failure; /* FAIL */
@@ -31,8 +31,16 @@ typedef struct sat_sync {
     satchel_cancel *cancel; /* retained */
     char *base, *root;      /* owned */
     bool root_given;
-    enum { SAT_SYNC_BEGIN, SAT_SYNC_SCAN, SAT_SYNC_KEYWORDS, SAT_SYNC_REMOVE, SAT_SYNC_RECUT,
-           SAT_SYNC_EMBED, SAT_SYNC_DONE } step;
+    enum {
+        SAT_SYNC_BEGIN,
+        SAT_SYNC_SCAN,
+        SAT_SYNC_KEYWORDS,
+        SAT_SYNC_REMOVE,
+        SAT_SYNC_RECUT,
+        SAT_SYNC_EMBED,
+        SAT_SYNC_SWEEP,
+        SAT_SYNC_DONE
+    } step;
     sat_lease lease;
     sat_scan scan;
     size_t next_item, next_missing; /* of the scan's */

@@ -49,19 +49,18 @@ static satchel_status name_item(sat_sync *sync, sat_batch_item *item, satchel_er
     if (status) { /* no id: as it is, with what is not UTF-8 replaced */
         sat_buffer_clear(&text);
         sat_buffer_append_format(&text, "%s/%s", sync->root, item->file->relative);
-        for (size_t at = sat_utf8_valid(text.data ? text.data : "", text.length);
-             at < text.length; at = sat_utf8_valid(text.data, text.length))
+        for (size_t at = sat_utf8_valid(text.data ? text.data : "", text.length); at < text.length;
+             at = sat_utf8_valid(text.data, text.length))
             text.data[at] = '?';
     }
-    item->name = text.failed ? NULL
-                             : sat_arena_strdup(&sync->arena, text.data ? text.data : "",
-                                                text.length);
+    item->name = text.failed
+                     ? NULL
+                     : sat_arena_strdup(&sync->arena, text.data ? text.data : "", text.length);
     sat_buffer_clear(&text);
     if (sat_scan_path(&sync->scan, item->file->relative, &text))
         item->path = sat_arena_strdup(&sync->arena, text.data, text.length);
     sat_buffer_free(&text);
-    return item->name && item->path ? SATCHEL_OK
-                                    : sat_memory_fail(sync->store->memory, 0, error);
+    return item->name && item->path ? SATCHEL_OK : sat_memory_fail(sync->store->memory, 0, error);
 }
 
 /* UNSUPPORTED if the first bytes of a large file of unknown kind are not text. */
@@ -87,8 +86,8 @@ static satchel_status sniff(sat_sync *sync, const sat_batch_item *item, satchel_
     static const sat_readers none = {0};
     sat_document document;
     sat_document_init(&document, store->memory);
-    satchel_status status = sat_document_read(&document, store->context, &none, NULL, item->name,
-                                              bytes, size, error);
+    satchel_status status =
+        sat_document_read(&document, store->context, &none, NULL, item->name, bytes, size, error);
     sat_document_free(&document);
     return status;
 }
@@ -117,8 +116,8 @@ static sat_missing *find_renamed(sat_sync *sync, const sat_batch_item *item,
     if (sync->options.keep_missing || item->file->document)
         return NULL;
     sat_missing *missing = sat_scan_find_missing(&sync->scan, hash);
-    if (!missing || strcasecmp(sat_path_extension(missing->name),
-                               sat_path_extension(item->name)) != 0)
+    if (!missing ||
+        strcasecmp(sat_path_extension(missing->name), sat_path_extension(item->name)) != 0)
         return NULL;
     missing->taken = true;
     return missing;
@@ -157,16 +156,15 @@ static satchel_status read_item(sat_sync *sync, sat_batch_item *item, satchel_er
         status = stored_hash(sync, item, &stored, error);
     if (!status) {
         item->event.bytes = (int64_t)bytes.length;
-        if (item->file->document &&
-            memcmp(&stored, &incoming->source_hash, sizeof stored) == 0) {
+        if (item->file->document && memcmp(&stored, &incoming->source_hash, sizeof stored) == 0) {
             item->kind = SAT_BATCH_TOUCH;
             item->quiet = true;
         } else if ((item->missing = find_renamed(sync, item, &incoming->source_hash)) != NULL) {
             item->kind = SAT_BATCH_RENAME;
         } else {
             item->kind = SAT_BATCH_WRITE;
-            status = sat_incoming_read(incoming, sync->store, NULL,
-                                       bytes.data ? bytes.data : "", bytes.length, error);
+            status = sat_incoming_read(incoming, sync->store, NULL, bytes.data ? bytes.data : "",
+                                       bytes.length, error);
         }
     }
     sat_buffer_free(&bytes);
@@ -350,9 +348,8 @@ satchel_status sat_sync_batch(sat_sync *sync, satchel_error *error) {
 /* ------------------------------------------------------------------ removals */
 
 /* Removes the document if it is still the one that was missing. */
-static satchel_status remove_one(sat_sync *sync, sat_connection *writer,
-                                 const sat_missing *missing, bool *removed,
-                                 satchel_error *error) {
+static satchel_status remove_one(sat_sync *sync, sat_connection *writer, const sat_missing *missing,
+                                 bool *removed, satchel_error *error) {
     sat_query query;
     sat_query_begin(&query, writer,
                     "SELECT 1 FROM document WHERE id = ?1 AND root = ?2 AND name = ?3 AND "
@@ -424,14 +421,13 @@ static satchel_status find_stale_failures(sat_sync *sync, sat_connection *reader
     if (scan->failure_count > 0)
         qsort(scan->failures, scan->failure_count, sizeof *scan->failures, compare_ids);
     sat_query query;
-    sat_query_begin(&query, reader,
-                    "SELECT id, name FROM failure WHERE root = ?1 AND noted < ?2");
+    sat_query_begin(&query, reader, "SELECT id, name FROM failure WHERE root = ?1 AND noted < ?2");
     sat_bind_int(&query, 1, scan->root_id);
     sat_bind_int(&query, 2, sync->started_ms);
     while (ok && sat_query_row(&query)) {
         int64_t id = sat_column_int(&query, 0);
-        if (scan->failure_count > 0 && bsearch(&id, scan->failures, scan->failure_count,
-                                               sizeof id, compare_ids))
+        if (scan->failure_count > 0 &&
+            bsearch(&id, scan->failures, scan->failure_count, sizeof id, compare_ids))
             continue;
         if (sat_scan_is_kept(scan, sat_column_text(&query, 1, NULL)))
             continue;

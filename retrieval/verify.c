@@ -1,6 +1,6 @@
 /*
- * Verify: the whole store in one snapshot against what store.h says of the format. A damaged page is
- * a problem to report, not a reason to stop before the rest has been looked at.
+ * Verify: the whole store in one snapshot against what store.h says of the format. A damaged page
+ * is a problem to report, not a reason to stop before the rest has been looked at.
  */
 #include "retrieval/verify.h"
 
@@ -57,7 +57,8 @@ static satchel_status check_integrity(sat_connection *reader, sat_problems *prob
         return status;
     sat_query_begin(&query, reader, "PRAGMA foreign_key_check");
     while (sat_query_row(&query))
-        sat_problem(problems, "row %" PRId64 " of table '%s' leads to a missing row of another table",
+        sat_problem(problems,
+                    "row %" PRId64 " of table '%s' leads to a missing row of another table",
                     sat_column_int(&query, 1), sat_column_text(&query, 0, NULL));
     return sat_query_end(&query, error);
 }
@@ -66,7 +67,8 @@ static satchel_status check_integrity(sat_connection *reader, sat_problems *prob
 static const struct {
     const char *sql, *problem;
 } rules[] = {
-    {"SELECT id FROM chunk WHERE (model IS NULL) <> (vector IS NULL) OR (model IS NULL) <> (seq IS NULL)",
+    {"SELECT id FROM chunk WHERE (model IS NULL) <> (vector IS NULL) OR (model IS NULL) <> (seq IS "
+     "NULL)",
      "chunk %" PRId64 " has only a part of model, vector and seq"},
     {"SELECT c.id FROM chunk c JOIN vector v ON v.id = c.vector WHERE v.model <> c.model OR "
      "v.hash <> c.hash",
@@ -101,16 +103,17 @@ static satchel_status check_rules(sat_connection *reader, sat_problems *problems
 static satchel_status check_vectors(sat_connection *reader, sat_problems *problems,
                                     satchel_error *error) {
     sat_query query;
-    sat_query_begin(&query, reader,
-                    "SELECT v.id, v.data, m.dimension FROM vector v JOIN model m ON m.id = v.model");
+    sat_query_begin(
+        &query, reader,
+        "SELECT v.id, v.data, m.dimension FROM vector v JOIN model m ON m.id = v.model");
     while (sat_query_row(&query)) {
         size_t size;
         const uint8_t *data = sat_column_blob(&query, 1, &size);
         int64_t id = sat_column_int(&query, 0), dimension = sat_column_int(&query, 2);
         if (dimension < 1 || dimension > SAT_MAX_DIMENSION || size != (size_t)dimension * 4) {
-            sat_problem(problems, "vector %" PRId64 " has %zu bytes, its model %" PRId64
-                                  " dimensions",
-                        id, size, dimension);
+            sat_problem(problems,
+                        "vector %" PRId64 " has %zu bytes, its model %" PRId64 " dimensions", id,
+                        size, dimension);
             continue;
         }
         double square = 0;
@@ -187,7 +190,8 @@ static bool in_one_piece(const subject *s, int64_t start, int64_t end) {
     return low == s->piece_count || end <= s->pieces[low];
 }
 
-/* A place reached in the text, in bytes and UTF-16 units: chunks come in order, so both only grow. */
+/* A place reached in the text, in bytes and UTF-16 units: chunks come in order, so both only
+ * grow. */
 typedef struct units {
     size_t byte;
     int64_t unit;
@@ -216,8 +220,9 @@ static satchel_status check_chunk(const subject *s, sat_query *query, units *at,
     if (start < 0 || end <= start || end > (int64_t)s->text.length ||
         !is_border(s, (size_t)start) || !is_border(s, (size_t)end) ||
         !in_one_piece(s, start, end)) {
-        sat_problem(problems, "chunk %" PRId64 " of document '%s' has the impossible range %" PRId64
-                              " to %" PRId64,
+        sat_problem(problems,
+                    "chunk %" PRId64 " of document '%s' has the impossible range %" PRId64
+                    " to %" PRId64,
                     id, s->name, start, end);
         return SATCHEL_OK;
     }
@@ -241,9 +246,8 @@ static satchel_status check_chunk(const subject *s, sat_query *query, units *at,
     return sat_keyword_sums_add(sums, terms, id, columns, error);
 }
 
-static satchel_status check_chunks(const subject *s, sat_connection *reader,
-                                   sat_keyword_sums *sums, sat_problems *problems,
-                                   satchel_error *error) {
+static satchel_status check_chunks(const subject *s, sat_connection *reader, sat_keyword_sums *sums,
+                                   sat_problems *problems, satchel_error *error) {
     sat_terms *terms;
     sat_buffer embedded;
     sat_buffer_init(&embedded, s->text.memory);
@@ -251,9 +255,10 @@ static satchel_status check_chunks(const subject *s, sat_connection *reader,
     int64_t ordinal = 0;
     units at = {0};
     sat_query query;
-    sat_query_begin(&query, reader,
-                    "SELECT id, ordinal, start_byte, end_byte, start_utf16, end_utf16, heading, hash "
-                    "FROM chunk WHERE document = ?1 ORDER BY ordinal");
+    sat_query_begin(
+        &query, reader,
+        "SELECT id, ordinal, start_byte, end_byte, start_utf16, end_utf16, heading, hash "
+        "FROM chunk WHERE document = ?1 ORDER BY ordinal");
     sat_bind_int(&query, 1, s->id);
     while (!status && sat_query_row(&query))
         status = check_chunk(s, &query, &at, ordinal++, sums, terms, &embedded, problems, error);
@@ -404,9 +409,9 @@ static satchel_status check_full_text(sat_store *store, sat_problems *problems,
         sat_error_copy(error, &failure);
         return status;
     }
-    status = sat_sql_run(writer, "INSERT INTO chunk_fts(chunk_fts) VALUES('integrity-check')",
-                         &failure);
-    sat_writer_end(writer, SATCHEL_CANCELLED, NULL); /* nothing to commit */
+    status =
+        sat_sql_run(writer, "INSERT INTO chunk_fts(chunk_fts) VALUES('integrity-check')", &failure);
+    sat_writer_abandon(writer);
     return note_damage(problems, status, &failure, error);
 }
 

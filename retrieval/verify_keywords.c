@@ -77,10 +77,11 @@ static unsigned column_of(const char *name) {
 
 static satchel_status read_index(sat_keyword_sums *sums, sat_connection *reader,
                                  sat_problems *problems, satchel_error *error) {
-    /* In the temporary schema: a read-only store is verified too. The end of the transaction removes
-     * it. */
+    /* In the temporary schema: a read-only store is verified too. The end of the transaction
+     * removes it. */
     satchel_status status = sat_sql_run(
-        reader, "CREATE VIRTUAL TABLE temp.chunk_terms USING fts5vocab('main', 'chunk_fts', 'instance')",
+        reader,
+        "CREATE VIRTUAL TABLE temp.chunk_terms USING fts5vocab('main', 'chunk_fts', 'instance')",
         error);
     if (status)
         return status;
@@ -96,14 +97,15 @@ static satchel_status read_index(sat_keyword_sums *sums, sat_connection *reader,
             sum->found += place_hash(term, length, column_of(sat_column_text(&query, 2, NULL)),
                                      (uint32_t)sat_column_int(&query, 3));
         else if (ghosts++ == 0)
-            sat_problem(problems, "the full-text index has terms of chunk %" PRId64
-                                  ", which is not there",
+            sat_problem(problems,
+                        "the full-text index has terms of chunk %" PRId64 ", which is not there",
                         sat_column_int(&query, 1));
     }
     return sat_query_end(&query, error);
 }
 
-/* A number as SQLite and FTS5 write it: seven bits a byte, the highest first, eight in the ninth. */
+/* A number as SQLite and FTS5 write it: seven bits a byte, the highest first, eight in the
+ * ninth. */
 static bool read_number(const uint8_t **at, const uint8_t *end, uint64_t *out) {
     *out = 0;
     for (int i = 0; i < 9 && *at < end; i++) {
@@ -184,7 +186,8 @@ satchel_status sat_keyword_sums_compare(sat_keyword_sums *sums, sat_connection *
     for (size_t i = 0; i < sums->count && !status; i++) {
         const sat_keyword_sum *sum = &sums->items[i];
         if (!sum->indexed)
-            sat_problem(problems, "chunk %" PRId64 " is missing in the full-text index", sum->chunk);
+            sat_problem(problems, "chunk %" PRId64 " is missing in the full-text index",
+                        sum->chunk);
         else if (sum->expected != sum->found)
             sat_problem(problems, "the keywords of chunk %" PRId64 " are not those of its text",
                         sum->chunk);

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* Rows of a segment: the unit of growth, of parallel scoring and of looking at the cancel handle. */
+/* Rows of a segment: the unit of growth, of parallel scoring and of looking at the cancel
+ * handle. */
 #define SEGMENT_ROWS ((size_t)4096)
 
 typedef struct segment {
@@ -195,9 +196,8 @@ static void score_segments(void *user, int thread, size_t begin, size_t end) {
     }
 }
 
-satchel_status sat_vindex_score(const sat_vindex *index, const float *query,
-                                const uint8_t *wanted, float *scores,
-                                const satchel_cancel *cancel, satchel_error *error) {
+satchel_status sat_vindex_score(const sat_vindex *index, const float *query, const uint8_t *wanted,
+                                float *scores, const satchel_cancel *cancel, satchel_error *error) {
     if (index->segment_count == 0)
         return SATCHEL_OK;
     sat_memory *memory = &index->context->memory;
@@ -206,8 +206,8 @@ satchel_status sat_vindex_score(const sat_vindex *index, const float *query,
     size_t width = index->segment_count == 1 ? index->segments[0].count : SEGMENT_ROWS;
     if (index->segment_count == 1)
         threads = 1;
-    scoring work = {.index = index, .query = query, .wanted = wanted, .scores = scores,
-                    .cancel = cancel};
+    scoring work = {
+        .index = index, .query = query, .wanted = wanted, .scores = scores, .cancel = cancel};
     work.picks = sat_alloc_array(memory, threads * width, sizeof *work.picks);
     work.found = sat_alloc_array(memory, threads * width, sizeof *work.found);
     satchel_status status = SATCHEL_OK;

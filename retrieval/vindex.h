@@ -1,7 +1,7 @@
 /*
- * Vectors in memory, scored against a query by inner product: exact, over FAISS's flat index where the
- * build and the CPU have it, else over our own kernels. Rows are appended, die, and are squeezed out
- * later. It knows nothing of SQLite: collection.c fills it. Private to retrieval.
+ * Vectors in memory, scored against a query by inner product: exact, over FAISS's flat index where
+ * the build and the CPU have it, else over our own kernels. Rows are appended, die, and are
+ * squeezed out later. It knows nothing of SQLite: collection.c fills it. Private to retrieval.
  */
 #ifndef SATCHEL_RETRIEVAL_VINDEX_H
 #define SATCHEL_RETRIEVAL_VINDEX_H
@@ -30,11 +30,10 @@ void sat_vindex_kill(sat_vindex *index, size_t row);
 /* Removes dead rows: the others move up, in order. After a failure the index is empty. */
 satchel_status sat_vindex_squeeze(sat_vindex *index, satchel_error *error);
 void sat_vindex_clear(sat_vindex *index);
-/* scores[row] of the rows with wanted[row] != 0 (NULL: of all that live); others are not touched. Safe
- * for many threads while nothing is added. Uses the context's pool. */
-satchel_status sat_vindex_score(const sat_vindex *index, const float *query,
-                                const uint8_t *wanted, float *scores,
-                                const satchel_cancel *cancel, satchel_error *error);
+/* scores[row] of the rows with wanted[row] != 0 (NULL: of all that live); others are not touched.
+ * Safe for many threads while nothing is added. Uses the context's pool. */
+satchel_status sat_vindex_score(const sat_vindex *index, const float *query, const uint8_t *wanted,
+                                float *scores, const satchel_cancel *cancel, satchel_error *error);
 
 /* ------------------------------------------------------------------ segments: vrows.c */
 
@@ -48,8 +47,8 @@ satchel_status sat_vrows_add(sat_vrows *rows, const float *data, size_t count,
 /* (count, dimension) of all rows added. */
 const float *sat_vrows_data(const sat_vrows *rows);
 /* out[i] = row picks[i] · query, i < count. False if FAISS failed. */
-bool sat_vrows_score(const sat_vrows *rows, const float *query, const int64_t *picks,
-                     size_t count, float *out);
+bool sat_vrows_score(const sat_vrows *rows, const float *query, const int64_t *picks, size_t count,
+                     float *out);
 /* "faiss" or "exact": what serves on this CPU. */
 const char *sat_vrows_name(const satchel_context *context);
 

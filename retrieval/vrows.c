@@ -1,6 +1,6 @@
 /*
- * A block of vectors: FAISS's flat inner-product index through its C API, or plain rows with our own
- * kernels. FAISS is built for AVX2 on x86 and must not be entered below that.
+ * A block of vectors: FAISS's flat inner-product index through its C API, or plain rows with our
+ * own kernels. FAISS is built for AVX2 on x86 and must not be entered below that.
  */
 #include <string.h>
 
@@ -115,8 +115,8 @@ const float *sat_vrows_data(const sat_vrows *rows) {
     return rows->data;
 }
 
-bool sat_vrows_score(const sat_vrows *rows, const float *query, const int64_t *picks,
-                     size_t count, float *out) {
+bool sat_vrows_score(const sat_vrows *rows, const float *query, const int64_t *picks, size_t count,
+                     float *out) {
 #ifdef SATCHEL_HAVE_FAISS
     if (rows->faiss)
         return faiss_IndexFlat_compute_distance_subset(rows->faiss, 1, query, (idx_t)count, out,

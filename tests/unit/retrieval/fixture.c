@@ -95,11 +95,10 @@ void fixture_fails(fixture *f, satchel_status status, satchel_status expected) {
 
 void fixture_add_with(fixture *f, const char *id, const char *text, const char *title,
                       const char *metadata) {
-    const satchel_add_options options = {.struct_size = sizeof options,
-                                         .title = title,
-                                         .metadata = metadata};
-    fixture_fine(f, sat_store_add(f->store, id, "text/plain", text, strlen(text), &options,
-                                  &f->error));
+    const satchel_add_options options = {
+        .struct_size = sizeof options, .title = title, .metadata = metadata};
+    fixture_fine(
+        f, sat_store_add(f->store, id, "text/plain", text, strlen(text), &options, &f->error));
 }
 
 void fixture_add(fixture *f, const char *id, const char *text) {
@@ -110,8 +109,8 @@ satchel_results *fixture_search(fixture *f, const char *query, int32_t mode, con
     const satchel_search_options options = {
         .struct_size = sizeof options, .mode = mode, .filter = filter};
     satchel_results *results = NULL;
-    fixture_fine(f, sat_store_search(&results, f->store, query, strlen(query), &options,
-                                     &f->error));
+    fixture_fine(f,
+                 sat_store_search(&results, f->store, query, strlen(query), &options, &f->error));
     return results;
 }
 
@@ -166,8 +165,7 @@ satchel_store_stats fixture_stats(fixture *f) {
 
 void fixture_expect_text(fixture *f, const char *id, const char *text) {
     int64_t length = -1;
-    satchel_status status =
-        sat_store_document_text(f->store, id, 0, NULL, 0, &length, &f->error);
+    satchel_status status = sat_store_document_text(f->store, id, 0, NULL, 0, &length, &f->error);
     if (!text) {
         fixture_fails(f, status, SATCHEL_NOT_FOUND);
         return;
@@ -175,8 +173,8 @@ void fixture_expect_text(fixture *f, const char *id, const char *text) {
     fixture_fine(f, status);
     assert_int_equal(length, strlen(text));
     char *found = calloc(1, (size_t)length + 1);
-    fixture_fine(f, sat_store_document_text(f->store, id, 0, found, (size_t)length, &length,
-                                            &f->error));
+    fixture_fine(
+        f, sat_store_document_text(f->store, id, 0, found, (size_t)length, &length, &f->error));
     assert_string_equal(found, text);
     free(found);
 }

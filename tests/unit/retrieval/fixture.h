@@ -64,8 +64,8 @@ void fixture_path(const fixture *f, const char *path, char out[256]);
 /* The modification time of a file: so many seconds ago. */
 void fixture_age(fixture *f, const char *path, int seconds);
 
-/* A sync to its end. `log`, 4,096 bytes, gets "+id" added, "*id" changed, "-id" removed, "!id" failed,
- * "?id" skipped, "=id" renamed, space-separated, in order of the events. */
+/* A sync to its end. `log`, 4,096 bytes, gets "+id" added, "*id" changed, "-id" removed, "!id"
+ * failed, "?id" skipped, "=id" renamed, space-separated, in order of the events. */
 satchel_status fixture_sync(fixture *f, const char *path, const satchel_sync_options *options,
                             satchel_event_done *done, char *log);
 /* Syncs `path` as root "docs" and compares the log. */

@@ -1,4 +1,5 @@
-/* Search: what is found, in what order, and what a hit says; ranking and the vector index by parts. */
+/* Search: what is found, in what order, and what a hit says; ranking and the vector index by
+ * parts. */
 #include <math.h>
 #include <pthread.h>
 
@@ -104,8 +105,8 @@ static void a_filter_keeps_k_hits_if_there_are_k(void **state) {
         satchel_search_options options = {
             .mode = modes[m], .k = 20, .filter = "{\"path\":\"few/*\"}"};
         satchel_results *results = NULL;
-        fixture_fine(f, sat_store_search(&results, f->store, "ferry shore", 11, &options,
-                                         &f->error));
+        fixture_fine(f,
+                     sat_store_search(&results, f->store, "ferry shore", 11, &options, &f->error));
         assert_int_equal(sat_results_count(results), 20);
         float before = INFINITY;
         for (size_t i = 0; i < 20; i++) {
@@ -143,11 +144,12 @@ static void a_filter_changes_no_score(void **state) {
 
 static void a_hit_says_where_it_is(void **state) {
     fixture *f = *state;
-    static const char text[] = "# Fähre\n\nIntro.\n\n## Zeiten \xf0\x9f\x9a\xa2\n\nDie Fähre fährt um "
-                               "neun. Möwen \xf0\x9f\x90\xa6 folgen.\n";
+    static const char text[] =
+        "# Fähre\n\nIntro.\n\n## Zeiten \xf0\x9f\x9a\xa2\n\nDie Fähre fährt um "
+        "neun. Möwen \xf0\x9f\x90\xa6 folgen.\n";
     const satchel_add_options options = {.metadata = "{\"lang\":\"de\"}", .title = "Plan"};
-    fixture_fine(f, sat_store_add(f->store, "plan.md", "text/markdown", text, strlen(text), &options,
-                                  &f->error));
+    fixture_fine(f, sat_store_add(f->store, "plan.md", "text/markdown", text, strlen(text),
+                                  &options, &f->error));
     satchel_results *results = fixture_search(f, "Möwen", SATCHEL_SEARCH_KEYWORD, NULL);
     satchel_hit hit;
     assert_int_equal(sat_results_count(results), 1);
@@ -334,7 +336,8 @@ static void *race(void *user) {
     for (int i = 0; i < 60; i++) {
         satchel_results *results = NULL;
         const satchel_search_options options = {.mode = i % 3 + 1};
-        if (sat_store_search(&results, r->f->store, "the lamp of the ferry", 21, &options, &error) ||
+        if (sat_store_search(&results, r->f->store, "the lamp of the ferry", 21, &options,
+                             &error) ||
             sat_results_count(results) < 2)
             r->wrong++;
         sat_results_close(&results);
@@ -497,9 +500,9 @@ static void vectors_are_scored_added_and_squeezed(void **state) {
         for (int subset = 0; subset < 2; subset++) {
             for (size_t row = 0; row < ROWS; row++)
                 scores[row] = -9;
-            assert_int_equal(sat_vindex_score(index, query, subset ? wanted : NULL, scores, NULL,
-                                              &error),
-                             SATCHEL_OK);
+            assert_int_equal(
+                sat_vindex_score(index, query, subset ? wanted : NULL, scores, NULL, &error),
+                SATCHEL_OK);
             expect_scores(index, query, subset ? wanted : NULL, scores);
         }
         if (round == 0) {
@@ -528,9 +531,9 @@ static void rows_are_found_by_chunk(void **state) {
     size_t hint = 0;
     for (int64_t chunk = 0; chunk < 320; chunk++) {
         size_t fresh = 0;
-        size_t expected =
-            chunk >= 5 && (chunk - 5) % 3 == 0 && chunk < 305 ? (size_t)(99 - (chunk - 5) / 3)
-                                                              : SIZE_MAX;
+        size_t expected = chunk >= 5 && (chunk - 5) % 3 == 0 && chunk < 305
+                              ? (size_t)(99 - (chunk - 5) / 3)
+                              : SIZE_MAX;
         assert_int_equal(sat_collection_row(&collection, chunk, &hint), expected);
         assert_int_equal(sat_collection_row(&collection, chunk, &fresh), expected);
     }

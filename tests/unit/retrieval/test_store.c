@@ -1,6 +1,7 @@
 /* Opening a store, adding and removing documents, and what is left in the file afterwards. */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/retrieval/fixture.h"
@@ -97,8 +98,8 @@ static void keeps_a_text_of_many_pieces(void **state) {
     assert_true(fixture_sql_int(f, "SELECT count(*) FROM document_text") > 4);
     char part[100];
     int64_t length;
-    fixture_fine(f, sat_store_document_text(f->store, "log", 65500, part, sizeof part, &length,
-                                            &f->error));
+    fixture_fine(
+        f, sat_store_document_text(f->store, "log", 65500, part, sizeof part, &length, &f->error));
     assert_memory_equal(part, text + 65500, sizeof part);
     fixture_verify(f);
     const char *rest = strchr(text + 1000, '\n') + 1;
@@ -118,8 +119,8 @@ static void removes_everything_of_a_document(void **state) {
     fixture_expect_text(f, "b", LAMPS);
     fixture_verify(f);
     fixture_fine(f, sat_store_remove(f->store, "b", &f->error));
-    static const char *const tables[] = {"document", "document_text", "chunk", "vector", "meta",
-                                         "locator", "chunk_fts_docsize"};
+    static const char *const tables[] = {"document", "document_text",    "chunk", "vector", "meta",
+                                         "locator",  "chunk_fts_docsize"};
     for (size_t i = 0; i < SAT_COUNT(tables); i++) {
         char sql[64];
         snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", tables[i]);
@@ -172,8 +173,9 @@ static void refuses_bad_ids(void **state) {
 
 static void refuses_bad_metadata(void **state) {
     fixture *f = *state;
-    static const char *const bad[] = {"[1]", "{\"a\":null}", "{\"a\":{\"b\":1}}", "{\"a\":[1]}",
-                                      "{\"a\":1,\"a\":2}", "{", "\"x\"", "{\"\":1}"};
+    static const char *const bad[] = {"[1]",         "{\"a\":null}",      "{\"a\":{\"b\":1}}",
+                                      "{\"a\":[1]}", "{\"a\":1,\"a\":2}", "{",
+                                      "\"x\"",       "{\"\":1}"};
     for (size_t i = 0; i < SAT_COUNT(bad); i++) {
         const satchel_add_options options = {.metadata = bad[i]};
         fixture_fails(f, sat_store_add(f->store, "a", NULL, PILOTS, 10, &options, &f->error),
@@ -185,8 +187,8 @@ static void refuses_bad_metadata(void **state) {
 static void must_be_new_refuses_a_known_id(void **state) {
     fixture *f = *state;
     const satchel_add_options options = {.must_be_new = 1};
-    fixture_fine(f, sat_store_add(f->store, "a", NULL, PILOTS, strlen(PILOTS), &options,
-                                  &f->error));
+    fixture_fine(f,
+                 sat_store_add(f->store, "a", NULL, PILOTS, strlen(PILOTS), &options, &f->error));
     fixture_fails(f, sat_store_add(f->store, "a", NULL, LAMPS, strlen(LAMPS), &options, &f->error),
                   SATCHEL_EXISTS);
     fixture_expect_text(f, "a", PILOTS);
@@ -205,8 +207,8 @@ static void deferred_chunks_are_embedded_by_maintain(void **state) {
     fixture *f = *state;
     const satchel_add_options options = {.defer_embedding = 1};
     int64_t pending;
-    fixture_fine(f, sat_store_add(f->store, "a", NULL, PILOTS, strlen(PILOTS), &options,
-                                  &f->error));
+    fixture_fine(f,
+                 sat_store_add(f->store, "a", NULL, PILOTS, strlen(PILOTS), &options, &f->error));
     assert_int_equal(f->embedded, 0);
     assert_int_equal(fixture_stats(f).chunks_pending, 1);
     fixture_expect_hits(f, "pilots", SATCHEL_SEARCH_HYBRID, NULL, "a");
@@ -341,9 +343,10 @@ static void initialises_an_empty_file(void **state) {
 static void refuses_files_of_others(void **state) {
     fixture *f = *state;
     fixture_close(f);
-    fixture_write(f, "store.satchel", "This is a letter, not a database. It is longer than a header "
-                                      "of SQLite's, which has one hundred bytes, so that it is "
-                                      "looked at in earnest.");
+    fixture_write(f, "store.satchel",
+                  "This is a letter, not a database. It is longer than a header "
+                  "of SQLite's, which has one hundred bytes, so that it is "
+                  "looked at in earnest.");
     fixture_fails(f, fixture_open(f), SATCHEL_NOT_A_STORE);
     fixture_write(f, "store.satchel", "abc");
     fixture_fails(f, fixture_open(f), SATCHEL_NOT_A_STORE);
@@ -366,8 +369,7 @@ static void refuses_a_newer_format(void **state) {
 static void refuses_a_changed_schema(void **state) {
     fixture *f = *state;
     static const char *const changes[] = {
-        "DROP TABLE lease",
-        "CREATE TABLE more(x)",
+        "DROP TABLE lease", "CREATE TABLE more(x)",
         "CREATE TRIGGER t AFTER INSERT ON document BEGIN SELECT 1; END",
         "DROP VIEW chunk_text; CREATE VIEW chunk_text(id, title, heading, body) AS "
         "SELECT 1, 2, 3, 4",
@@ -433,6 +435,161 @@ static void two_handles_see_each_other(void **state) {
     fixture_verify(f);
 }
 
+/* In a child that is not root, so that permissions hold. */
+static int read_as_nobody(fixture *f) {
+    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+        return 77;
+    f->store = NULL; /* the parent's */
+    f->context = NULL;
+    f->read_only = true;
+    if (fixture_open(f)) {
+        print_error("%s\n", f->error.message);
+        return 1;
+    }
+    satchel_results *results = NULL;
+    if (sat_store_search(&results, f->store, "pilots", 6, NULL, &f->error)) {
+        print_error("%s\n", f->error.message);
+        return 2;
+    }
+    int found = sat_results_count(results) == 1;
+    sat_results_close(&results);
+    fixture_close(f);
+    return found ? 0 : 3;
+}
+
+static int in_child(fixture *f, int (*run)(fixture *f)) {
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(run(f));
+    int result = 0;
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_true(WIFEXITED(result));
+    return WEXITSTATUS(result);
+}
+
+static void reads_from_a_folder_that_cannot_be_written(void **state) {
+    fixture *f = *state;
+    fixture_add(f, "a", PILOTS);
+    fixture_close(f);
+    assert_int_equal(chmod(f->store_path, 0444), 0);
+    assert_int_equal(chmod(f->folder, 0555), 0);
+    assert_int_equal(in_child(f, read_as_nobody), 0);
+    assert_int_equal(chmod(f->folder, 0700), 0);
+}
+
+static int write_as_nobody(fixture *f) {
+    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+        return 77;
+    f->store = NULL;
+    f->context = NULL;
+    satchel_status status = fixture_open(f);
+    return status == SATCHEL_PERMISSION ? 0 : 1;
+}
+
+static void a_file_that_cannot_be_written_is_a_matter_of_permission(void **state) {
+    fixture *f = *state;
+    fixture_add(f, "a", PILOTS);
+    fixture_close(f);
+    assert_int_equal(chmod(f->store_path, 0444), 0);
+    assert_int_equal(chmod(f->folder, 0555), 0);
+    assert_int_equal(in_child(f, write_as_nobody), 0);
+    assert_int_equal(chmod(f->folder, 0700), 0);
+}
+
+static void maintain_keeps_its_budget(void **state) {
+    fixture *f = *state;
+    const satchel_add_options options = {.defer_embedding = 1};
+    for (int i = 0; i < 30; i++) {
+        char id[16], text[64];
+        snprintf(id, sizeof id, "n%d", i);
+        snprintf(text, sizeof text, "Note %d on the %d harbours of the coast", i, i * i);
+        fixture_fine(
+            f, sat_store_add(f->store, id, "text/plain", text, strlen(text), &options, &f->error));
+    }
+    /* However small the budgets, it gets there, and what is embedded stays so. */
+    int64_t pending = 30;
+    for (int calls = 0; pending > 0; calls++) {
+        int64_t before = pending;
+        assert_true(calls < 10000);
+        fixture_fine(f, sat_store_maintain(f->store, 1, NULL, &pending, &f->error));
+        assert_true(pending <= before);
+    }
+    assert_int_equal(f->embedded, 30);
+    fixture_verify(f);
+}
+
+static void maintain_sweeps_out_what_was_removed(void **state) {
+    fixture *f = *state;
+    size_t size = 4 << 20;
+    char *text = malloc(size + 1);
+    uint64_t random = 1;
+    for (size_t i = 0; i < size; i++) {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        text[i] = i % 61 == 60 ? '\n' : i % 9 == 8 ? ' ' : (char)('a' + (random >> 40) % 26);
+    }
+    text[size] = '\0';
+    f->keywords_only = true;
+    fixture_fine(f, fixture_open(f));
+    fixture_add(f, "large", text);
+    fixture_fine(f, sat_store_remove(f->store, "large", &f->error));
+    f->keywords_only = false;
+    fixture_fine(f, fixture_open(f));
+    int64_t pages = fixture_sql_int(f, "PRAGMA page_count");
+    assert_true(fixture_sql_int(f, "PRAGMA freelist_count") > 300);
+    fixture_fine(f, sat_store_maintain(f->store, 0, NULL, NULL, &f->error));
+    assert_true(fixture_sql_int(f, "PRAGMA page_count") < pages / 10);
+    assert_int_equal(fixture_sql_int(f, "SELECT forgotten FROM state"), 0);
+    fixture_verify(f);
+    free(text);
+}
+
+static satchel_status say(const satchel_reader_sink *sink, const char *text) {
+    return sink->text(sink->sink, text, strlen(text));
+}
+static satchel_status read_first(void *user, const char *media_type, const void *data,
+                                 size_t length, const satchel_reader_sink *sink, char *message,
+                                 size_t message_size) {
+    return say(sink, "the first reader");
+}
+static satchel_status read_second(void *user, const char *media_type, const void *data,
+                                  size_t length, const satchel_reader_sink *sink, char *message,
+                                  size_t message_size) {
+    return length > 3 ? SATCHEL_UNSUPPORTED : say(sink, "the second reader");
+}
+
+static void the_last_reader_goes_first(void **state) {
+    fixture *f = *state;
+    satchel_reader reader = {.struct_size = sizeof reader,
+                             .id = "first",
+                             .media_types = "application/x-a",
+                             .extensions = "a",
+                             .read = read_first};
+    fixture_fine(f, sat_store_add_reader(f->store, &reader, &f->error));
+    reader.id = "second";
+    reader.read = read_second;
+    fixture_fine(f, sat_store_add_reader(f->store, &reader, &f->error));
+    fixture_fine(f, sat_store_add(f->store, "x.a", NULL, "abc", 3, NULL, &f->error));
+    fixture_expect_text(f, "x.a", "the second reader");
+    fixture_fine(f, sat_store_add(f->store, "y.a", NULL, "abcd", 4, NULL, &f->error));
+    fixture_expect_text(f, "y.a", "the first reader");
+}
+
+static void given_text_stays_byte_for_byte(void **state) {
+    fixture *f = *state;
+    static const char text[] = "\xef\xbb\xbf"
+                               "a\0b\0c\0 harbour\r\n";
+    size_t length = sizeof text - 1;
+    char found[64];
+    int64_t stored = 0;
+    fixture_fine(f, sat_store_add_text(f->store, "a", text, length, NULL, &f->error));
+    fixture_fine(
+        f, sat_store_document_text(f->store, "a", 0, found, sizeof found, &stored, &f->error));
+    assert_int_equal(stored, length);
+    assert_memory_equal(found, text, length);
+    fixture_verify(f);
+}
+
 static void works_at_a_path_with_odd_characters(void **state) {
     fixture *f = *state;
     fixture_close(f);
@@ -477,6 +634,12 @@ int main(void) {
         TEST(reads_only_when_told),
         TEST(other_terms_are_indexed_anew_by_the_first_write),
         TEST(two_handles_see_each_other),
+        TEST(reads_from_a_folder_that_cannot_be_written),
+        TEST(a_file_that_cannot_be_written_is_a_matter_of_permission),
+        TEST(maintain_keeps_its_budget),
+        TEST(maintain_sweeps_out_what_was_removed),
+        TEST(the_last_reader_goes_first),
+        TEST(given_text_stays_byte_for_byte),
         TEST(works_at_a_path_with_odd_characters),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -21,8 +21,9 @@ static void write_folder(fixture *f) {
 static void adds_a_folder(void **state) {
     fixture *f = *state;
     write_folder(f);
-    satchel_event_done done = fixture_expect_sync(f, "docs", "+docs/a.md +docs/b.txt "
-                                                             "+docs/sub/c.txt");
+    satchel_event_done done = fixture_expect_sync(f, "docs",
+                                                  "+docs/a.md +docs/b.txt "
+                                                  "+docs/sub/c.txt");
     assert_int_equal(done.added, 3);
     assert_int_equal(done.chunks, 3);
     assert_int_equal(done.chunks_embedded, 3);
@@ -39,9 +40,9 @@ static void adds_a_folder(void **state) {
     assert_string_equal(name, "docs");
     assert_string_equal(path, expected);
     assert_int_equal(documents, 3);
-    fixture_fails(f, sat_store_root(f->store, 1, name, sizeof name, path, sizeof path, &documents,
-                                    &f->error),
-                  SATCHEL_NOT_FOUND);
+    fixture_fails(
+        f, sat_store_root(f->store, 1, name, sizeof name, path, sizeof path, &documents, &f->error),
+        SATCHEL_NOT_FOUND);
     assert_int_equal(fixture_sql_int(f, "SELECT count(*) FROM lease"), 0);
     fixture_verify(f);
 }
@@ -378,8 +379,9 @@ static void names_are_ids_in_nfc(void **state) {
     assert_int_equal(fixture_expect_sync(f, "docs", "!docs/bad?.txt !docs/new\nline.txt").unchanged,
                      1);
     fixture_write(f, "docs/\xc3\xa9t\xc3\xa9.txt", GULLS); /* the same id, in NFC */
-    fixture_expect_sync(f, "docs", "!docs/bad?.txt !docs/\xc3\xa9t\xc3\xa9.txt "
-                                   "!docs/new\nline.txt *docs/\xc3\xa9t\xc3\xa9.txt");
+    fixture_expect_sync(f, "docs",
+                        "!docs/bad?.txt !docs/\xc3\xa9t\xc3\xa9.txt "
+                        "!docs/new\nline.txt *docs/\xc3\xa9t\xc3\xa9.txt");
     fixture_expect_text(f, "docs/\xc3\xa9t\xc3\xa9.txt", GULLS);
 }
 

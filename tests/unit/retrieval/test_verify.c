@@ -50,13 +50,17 @@ static void finds_each_kind_of_damage(void **state) {
         {"UPDATE chunk SET model = NULL, vector = NULL, seq = NULL WHERE id = 1", "of no chunk"},
         {"UPDATE vector SET data = zeroblob(96) WHERE id = 1", "length 1"},
         {"UPDATE vector SET data = zeroblob(95) WHERE id = 1", "95 bytes"},
-        {"UPDATE vector SET data = CAST(x'0000C07F' || substr(data, 5) AS BLOB) WHERE id = 2", "length 1"},
+        {"UPDATE vector SET data = CAST(x'0000C07F' || substr(data, 5) AS BLOB) WHERE id = 2",
+         "length 1"},
         {"DELETE FROM vector WHERE id = 1", "missing row"},
         {"DELETE FROM document WHERE id = 1", "missing row"},
         {"DELETE FROM chunk WHERE id = 1", "which is not there"},
-        {"UPDATE document_text SET data = CAST(data || x'20' AS BLOB) WHERE document = 1", "bytes of text"},
-        {"UPDATE document_text SET data = CAST(upper(data) AS BLOB) WHERE document = 1", "not the one"},
-        {"UPDATE document_text SET data = CAST(substr(data, 1, 2) || x'FF' || substr(data, 4) AS BLOB) "
+        {"UPDATE document_text SET data = CAST(data || x'20' AS BLOB) WHERE document = 1",
+         "bytes of text"},
+        {"UPDATE document_text SET data = CAST(upper(data) AS BLOB) WHERE document = 1",
+         "not the one"},
+        {"UPDATE document_text SET data = CAST(substr(data, 1, 2) || x'FF' || substr(data, 4) AS "
+         "BLOB) "
          "WHERE document = 1",
          "UTF-8"},
         {"UPDATE document_text SET start = 5 WHERE document = 1", "gap"},
@@ -71,12 +75,14 @@ static void finds_each_kind_of_damage(void **state) {
         {"INSERT INTO locator VALUES(1, 0, 1, 1, 5000, NULL)", "locator"},
         {"INSERT INTO chunk_fts(rowid, title, heading, body) VALUES(900, '', '', 'ghost')",
          "which is not there"},
-        {"INSERT INTO chunk_fts(chunk_fts, rowid, title, heading, body) SELECT 'delete', id, title, "
+        {"INSERT INTO chunk_fts(chunk_fts, rowid, title, heading, body) SELECT 'delete', id, "
+         "title, "
          "heading, body FROM chunk_text WHERE id = 1",
          "missing in the full-text index"},
         {"UPDATE chunk_fts_docsize SET sz = x'010203' WHERE id = 1", "counts the terms"},
         {"UPDATE chunk_fts_data SET block = x'01020304' WHERE id = 1", "totals"},
-        {"INSERT INTO chunk_fts(chunk_fts, rowid, title, heading, body) SELECT 'delete', id, title, "
+        {"INSERT INTO chunk_fts(chunk_fts, rowid, title, heading, body) SELECT 'delete', id, "
+         "title, "
          "heading, body FROM chunk_text WHERE id = 1;"
          "INSERT INTO chunk_fts(rowid, title, heading, body) SELECT id, title, heading, "
          "replace(body, 'two', 'six') FROM chunk_text WHERE id = 1",
@@ -204,8 +210,8 @@ static void a_damaged_store_fails_cleanly(void **state) {
         for (size_t m = 0; m < SAT_COUNT(modes); m++) {
             const satchel_search_options options = {.mode = modes[m]};
             satchel_results *results = NULL;
-            status = sat_store_search(&results, f->store, "the harbour pilots", 18, &options,
-                                      &f->error);
+            status =
+                sat_store_search(&results, f->store, "the harbour pilots", 18, &options, &f->error);
             expect_clean(f, damages[i], status);
             sat_results_close(&results);
         }
