@@ -396,7 +396,7 @@ static void expect_local_edits(satchel_context *context, const sat_document *doc
     satchel_embedder embedder = embedder_of(&counted);
     sat_chunk_list before = cut(context, document, &embedder, 64);
     uint64_t seed = 77;
-    size_t sum = 0, edits = 40;
+    size_t sum = 0, edits = 16;
     assert_true(before.count > 500);
     for (size_t i = 0; i < edits; i++) {
         size_t at = test_random(&seed) % document->text.length;
