@@ -21,10 +21,11 @@ typedef struct sat_memory {
 /* allocator may be NULL: malloc. */
 void sat_memory_init(sat_memory *memory, const satchel_allocator *allocator, uint64_t limit);
 
-void *sat_alloc(sat_memory *memory, size_t size) SAT_NODISCARD;  /* size 0 gives a block too */
+void *sat_alloc(sat_memory *memory, size_t size) SAT_NODISCARD; /* size 0 gives a block too */
 void *sat_calloc(sat_memory *memory, size_t count, size_t size) SAT_NODISCARD;
 void *sat_alloc_array(sat_memory *memory, size_t count, size_t size) SAT_NODISCARD;
-void *sat_realloc(sat_memory *memory, void *block, size_t size) SAT_NODISCARD; /* block may be NULL */
+void *sat_realloc(sat_memory *memory, void *block,
+                  size_t size) SAT_NODISCARD;   /* block may be NULL */
 void sat_free(sat_memory *memory, void *block); /* NULL is fine */
 /* 64-byte aligned, for kernels; freed with sat_free_aligned. */
 void *sat_alloc_aligned(sat_memory *memory, size_t size) SAT_NODISCARD;
@@ -67,8 +68,8 @@ void sat_buffer_free(sat_buffer *buffer);
 
 /* Growing typed array: declare `T *items; size_t count, capacity;`, then before storing items[count]:
  * if (!sat_grow(memory, (void **)&items, &capacity, count + 1, sizeof *items)) → out of memory. */
-bool sat_grow(sat_memory *memory, void **items, size_t *capacity, size_t need, size_t size)
-    SAT_NODISCARD;
+bool sat_grow(sat_memory *memory, void **items, size_t *capacity, size_t need,
+              size_t size) SAT_NODISCARD;
 
 /* An arena: many small blocks, freed at once. For strings and results with one lifetime. */
 typedef struct sat_arena_block sat_arena_block;

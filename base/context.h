@@ -14,7 +14,7 @@
 
 struct satchel_context {
     sat_memory memory;
-    int32_t cpu_level;           /* SATCHEL_CPU_*, never DEFAULT */
+    int32_t cpu_level;                /* SATCHEL_CPU_*, never DEFAULT */
     const sat_vector_kernels *vector; /* for cpu_level */
     const sat_file_table *files; /* how this context touches files; tests put a failing one here */
     void *files_user;

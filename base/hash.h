@@ -19,7 +19,9 @@ void sat_sha256_init(sat_sha256 *hash);
 void sat_sha256_add(sat_sha256 *hash, const void *data, size_t size);
 void sat_sha256_end(sat_sha256 *hash, uint8_t digest[32]);
 
-typedef struct sat_digest { uint8_t bytes[16]; } sat_digest;
+typedef struct sat_digest {
+    uint8_t bytes[16];
+} sat_digest;
 sat_digest sat_digest_of(const void *data, size_t size);
 /* 2 * size lower-case hex digits and a NUL. */
 void sat_hex(char *out, const uint8_t *bytes, size_t size);

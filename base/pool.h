@@ -21,8 +21,7 @@ enum { SAT_PRIORITY_ANSWER = 0, SAT_PRIORITY_SEARCH = 1, SAT_PRIORITY_INDEX = 2 
  * 0..sat_pool_threads()-1 and names a per-thread scratch slot. */
 typedef void (*sat_pool_function)(void *user, int thread, size_t begin, size_t end);
 
-satchel_status sat_pool_open(sat_pool **out, sat_memory *memory, int threads,
-                             satchel_error *error);
+satchel_status sat_pool_open(sat_pool **out, sat_memory *memory, int threads, satchel_error *error);
 void sat_pool_close(sat_pool **pool);
 int sat_pool_threads(const sat_pool *pool);
 /* Runs function over 0..count-1 and returns when all is done. max_threads 0: all. Never fails: with

@@ -9,8 +9,8 @@ typedef struct sat_splitter {
     size_t length;
     int (*sentence)(void *user, size_t start, size_t end);
     void *user;
-    size_t start; /* of the sentence being read */
-    size_t line;  /* where the text of the line being read begins */
+    size_t start;      /* of the sentence being read */
+    size_t line;       /* where the text of the line being read begins */
     bool has_capitals; /* the paragraph: if not, lower case says nothing about beginnings */
     size_t paragraph, held_paragraph;
     size_t held_start, held_end; /* the sentence before, not handed over yet */

@@ -106,8 +106,8 @@ int main(int count, char **arguments) {
     fflush(stdout);
     for (int model; scanf("%d", &model) == 1 && model >= 0 && model < count - 3;) {
         double start = now();
-        if (satchel_model_embed(models[model], SATCHEL_ROLE_DOCUMENT, in.items, in.count, out,
-                                NULL, &error))
+        if (satchel_model_embed(models[model], SATCHEL_ROLE_DOCUMENT, in.items, in.count, out, NULL,
+                                &error))
             die(error.message);
         printf("%.6f\n", now() - start);
         fflush(stdout);

@@ -16,8 +16,8 @@ typedef struct sat_gguf sat_gguf;
 
 typedef struct sat_tensor {
     const char *name;
-    uint32_t type; /* SAT_GGML_* or another GGUF number */
-    uint32_t rank; /* 1 to 4 */
+    uint32_t type;     /* SAT_GGML_* or another GGUF number */
+    uint32_t rank;     /* 1 to 4 */
     uint64_t shape[4]; /* GGUF order: shape[0] runs fastest */
     const void *data;  /* in the mapping */
     uint64_t bytes;
@@ -54,8 +54,8 @@ satchel_status sat_wordpiece_open(sat_wordpiece **out, satchel_context *context,
 void sat_wordpiece_close(sat_wordpiece **wordpiece);
 /* Appends the ids of `text` without special tokens: at most `limit` ids are stored in ids (which may
  * be NULL with limit 0), the full count is returned through *count. */
-satchel_status sat_wordpiece_encode(const sat_wordpiece *wordpiece, const char *text,
-                                    size_t length, int32_t *ids, size_t limit, size_t *count,
+satchel_status sat_wordpiece_encode(const sat_wordpiece *wordpiece, const char *text, size_t length,
+                                    int32_t *ids, size_t limit, size_t *count,
                                     satchel_error *error);
 int64_t sat_wordpiece_size(const sat_wordpiece *wordpiece);
 const char *sat_wordpiece_token(const sat_wordpiece *wordpiece, int32_t id); /* NULL if none */
@@ -64,16 +64,16 @@ const char *sat_wordpiece_token(const sat_wordpiece *wordpiece, int32_t id); /* 
 
 typedef struct sat_encoder sat_encoder;
 
-typedef struct sat_encoder_options { /* as satchel_model_options, read and checked */
+typedef struct sat_encoder_options {            /* as satchel_model_options, read and checked */
     const char *query_prefix, *document_prefix; /* NULL: as the file says */
     int32_t pooling;
     int32_t max_tokens;
 } sat_encoder_options;
 
 /* The mapping stays owned by the encoder from here on, also on failure. */
-satchel_status sat_encoder_open(sat_encoder **out, satchel_context *context,
-                                sat_mapping *mapping, const char *name,
-                                const sat_encoder_options *options, satchel_error *error);
+satchel_status sat_encoder_open(sat_encoder **out, satchel_context *context, sat_mapping *mapping,
+                                const char *name, const sat_encoder_options *options,
+                                satchel_error *error);
 void sat_encoder_close(sat_encoder **encoder);
 /* Strings live as long as the encoder. */
 void sat_encoder_info(const sat_encoder *encoder, satchel_model_info *info);

@@ -30,9 +30,9 @@ typedef struct answer {
     answer_state state;
     satchel_results *results;
     sat_extract extract;
-    size_t quotes, at;      /* sentences to quote; the one at hand */
-    satchel_range written;  /* of the answer: the sentence at hand */
-    sat_buffer piece;       /* the token's text */
+    size_t quotes, at;     /* sentences to quote; the one at hand */
+    satchel_range written; /* of the answer: the sentence at hand */
+    sat_buffer piece;      /* the token's text */
     satchel_event_mode mode;
     satchel_event_token token;
     satchel_event_citation citation;
@@ -187,8 +187,8 @@ static satchel_status decide(answer *a, satchel_event *event, satchel_error *err
         a->state = DONE;
         return SATCHEL_OK;
     }
-    size_t most = a->options.max_sentences > 0 ? (size_t)a->options.max_sentences
-                                               : DEFAULT_SENTENCES;
+    size_t most =
+        a->options.max_sentences > 0 ? (size_t)a->options.max_sentences : DEFAULT_SENTENCES;
     float least = WORTH_QUOTING * found->sentences[0].score;
     while (a->quotes < found->count && a->quotes < most &&
            (a->quotes == 0 || found->sentences[a->quotes].score >= least))
@@ -275,8 +275,8 @@ static satchel_status cite(answer *a, satchel_event *event, satchel_error *error
     };
     satchel_status status = SATCHEL_OK;
     if (hit->page > 0 || hit->time_ms >= 0)
-        status = find_place(a, hit->chunk, range.start, &a->citation.page, &a->citation.time_ms,
-                            error);
+        status =
+            find_place(a, hit->chunk, range.start, &a->citation.page, &a->citation.time_ms, error);
     if (status)
         return status;
     event->kind = SATCHEL_EVENT_CITATION;
@@ -286,8 +286,7 @@ static satchel_status cite(answer *a, satchel_event *event, satchel_error *error
     return SATCHEL_OK;
 }
 
-static satchel_status answer_next(sat_stream *stream, satchel_event *event,
-                                  satchel_error *error) {
+static satchel_status answer_next(sat_stream *stream, satchel_event *event, satchel_error *error) {
     answer *a = (answer *)stream;
     satchel_status status = sat_cancel_check(a->cancel, error);
     if (status)

@@ -12,10 +12,10 @@
 /* A sentence on its way: the candidates, and before each passage's first the one that leads to it. */
 typedef struct candidate {
     size_t passage, start, end;
-    const char *text; /* of its own length end - start */
-    int previous;     /* index of the sentence before it in its document, -1: none */
-    bool lead;        /* only there to be a previous one */
-    bool chosen;      /* to be embedded and ranked */
+    const char *text;            /* of its own length end - start */
+    int previous;                /* index of the sentence before it in its document, -1: none */
+    bool lead;                   /* only there to be a previous one */
+    bool chosen;                 /* to be embedded and ranked */
     size_t text_self, text_pair; /* indices into the texts to embed */
     float cosine, pair_cosine;   /* c1, c2 */
     float cover, pair_cover;     /* cov, cov2 */
@@ -131,8 +131,7 @@ static int compare_hash(const void *a, const void *b) {
 }
 
 /* The distinct terms of a sentence, and which of the question's it has. */
-static satchel_status find_terms(work *self, size_t index, term_scan *scan,
-                                 satchel_error *error) {
+static satchel_status find_terms(work *self, size_t index, term_scan *scan, satchel_error *error) {
     candidate *item = &self->items[index];
     scan->found = self->found + index * self->question->terms->count;
     scan->count = 0;
@@ -292,10 +291,10 @@ static satchel_status embed_sentences(work *self, const satchel_cancel *cancel,
         if (!item->chosen)
             continue;
         const sat_vector_kernels *kernels = self->context->vector;
-        item->cosine = kernels->dot(self->question->vector,
-                                    vectors + item->text_self * dimension, dimension);
-        item->pair_cosine = kernels->dot(self->question->vector,
-                                         vectors + item->text_pair * dimension, dimension);
+        item->cosine =
+            kernels->dot(self->question->vector, vectors + item->text_self * dimension, dimension);
+        item->pair_cosine =
+            kernels->dot(self->question->vector, vectors + item->text_pair * dimension, dimension);
     }
     sat_free(self->memory, vectors);
     return status;
@@ -324,8 +323,8 @@ static satchel_status rank(work *self, sat_extract *out, satchel_error *error) {
             continue;
         candidate *item = &items[i];
         float cosines = g * (item->cosine + item->pair_cosine);
-        item->score = 0.6f * cosines + 0.5f * (item->cover + item->pair_cover +
-                                               part_of_first(self, item));
+        item->score =
+            0.6f * cosines + 0.5f * (item->cover + item->pair_cover + part_of_first(self, item));
         float evidence =
             (cosines + item->pair_cover + self->passage_cover[item->passage]) / (2 * g + 2);
         out->confidence = fminf(1, fmaxf(out->confidence, evidence));
@@ -343,8 +342,8 @@ static satchel_status rank(work *self, sat_extract *out, satchel_error *error) {
         if (repeated)
             continue;
         items[kept] = items[i];
-        out->sentences[kept++] = (sat_sentence){items[i].passage, items[i].start, items[i].end,
-                                                items[i].score};
+        out->sentences[kept++] =
+            (sat_sentence){items[i].passage, items[i].start, items[i].end, items[i].score};
     }
     out->count = kept;
     return SATCHEL_OK;
@@ -352,8 +351,8 @@ static satchel_status rank(work *self, sat_extract *out, satchel_error *error) {
 
 satchel_status sat_extract_sentences(sat_extract *out, satchel_context *context,
                                      const sat_question *question, const sat_passage *passages,
-                                     size_t count, sat_terms *terms,
-                                     const satchel_cancel *cancel, satchel_error *error) {
+                                     size_t count, sat_terms *terms, const satchel_cancel *cancel,
+                                     satchel_error *error) {
     *out = (sat_extract){0};
     if (count == 0)
         return SATCHEL_OK;

@@ -62,8 +62,8 @@ typedef struct sat_extract {
 /* Errors: OUT_OF_MEMORY, CANCELLED, and those of the embedder. */
 satchel_status sat_extract_sentences(sat_extract *out, satchel_context *context,
                                      const sat_question *question, const sat_passage *passages,
-                                     size_t count, sat_terms *terms,
-                                     const satchel_cancel *cancel, satchel_error *error);
+                                     size_t count, sat_terms *terms, const satchel_cancel *cancel,
+                                     satchel_error *error);
 void sat_extract_free(sat_extract *extract, satchel_context *context);
 
 /* What a text may cover of a question. */

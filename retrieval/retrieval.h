@@ -30,25 +30,21 @@ satchel_status sat_store_add(sat_store *store, const char *id, const char *media
                              const void *data, size_t length, const satchel_add_options *options,
                              satchel_error *error);
 /* Plain text in valid UTF-8, kept byte for byte: offsets count in the very string that was given. */
-satchel_status sat_store_add_text(sat_store *store, const char *id, const char *text,
-                                  size_t length, const satchel_add_options *options,
-                                  satchel_error *error);
+satchel_status sat_store_add_text(sat_store *store, const char *id, const char *text, size_t length,
+                                  const satchel_add_options *options, satchel_error *error);
 satchel_status sat_store_remove(sat_store *store, const char *id, satchel_error *error);
-satchel_status sat_store_maintain(sat_store *store, int64_t budget_ms,
-                                  const satchel_cancel *cancel, int64_t *pending,
-                                  satchel_error *error);
+satchel_status sat_store_maintain(sat_store *store, int64_t budget_ms, const satchel_cancel *cancel,
+                                  int64_t *pending, satchel_error *error);
 satchel_status sat_store_root(sat_store *store, size_t index, char *name, size_t name_size,
                               char *path, size_t path_size, int64_t *documents,
                               satchel_error *error);
-satchel_status sat_store_stats(sat_store *store, satchel_store_stats *stats,
-                               satchel_error *error);
+satchel_status sat_store_stats(sat_store *store, satchel_store_stats *stats, satchel_error *error);
 satchel_status sat_store_verify(sat_store *store, satchel_problem_function report, void *user,
                                 int64_t *problems, satchel_error *error);
 satchel_status sat_store_backup(sat_store *store, const char *path, const satchel_cancel *cancel,
                                 satchel_error *error);
-satchel_status sat_store_document_text(sat_store *store, const char *id, int64_t start,
-                                       char *text, size_t capacity, int64_t *length,
-                                       satchel_error *error);
+satchel_status sat_store_document_text(sat_store *store, const char *id, int64_t start, char *text,
+                                       size_t capacity, int64_t *length, satchel_error *error);
 
 /* satchel_documents and satchel_results are defined inside retrieval. */
 satchel_status sat_store_list(satchel_documents **out, sat_store *store,

@@ -35,7 +35,7 @@ static int verbose; /* one point only: tell what every call said */
 #define KEPT2_TEXT "The lamp room keeps spare mantles in a tin box."
 #define NEW_ID "new/guide.md"
 #define NEW_TEXT                                                                                   \
-    "# Keeper's guide\n\nTrim the wick at dusk.\n\n## Fog\n\nThe horn sounds every ninety "         \
+    "# Keeper's guide\n\nTrim the wick at dusk.\n\n## Fog\n\nThe horn sounds every ninety "        \
     "seconds.\n\n- oil\n- wick\n\n| day | oil |\n|---|---|\n| Monday | two pints |\n"
 #define NEW_HTML                                                                                   \
     "<html><head><title>Tide table</title></head><body><h1>Tides</h1><p>High water at "            \
@@ -183,13 +183,14 @@ static void scenario_search(run *r) {
         if (satchel_results_count(results) != 2)
             problem("search", "two documents are there");
         satchel_hit hit;
-        found = judge("results_get", satchel_results_get(results, 0, &hit, sizeof hit, &error),
-                      &error);
+        found =
+            judge("results_get", satchel_results_get(results, 0, &hit, sizeof hit, &error), &error);
     }
     satchel_results_close(&results);
     satchel_stream *stream = NULL;
     int asked = 0;
-    if (judge("ask", satchel_ask(&stream, r->store, "Where do pilots board the ship?", NULL, &error),
+    if (judge("ask",
+              satchel_ask(&stream, r->store, "Where do pilots board the ship?", NULL, &error),
               &error))
         asked = drain(stream, "ask");
     satchel_stream_close(&stream);
@@ -217,8 +218,8 @@ static void scenario_backup(run *r) {
     snprintf(path, sizeof path, "%s/backup.satchel", folder);
     int copied = judge("backup", satchel_store_backup(r->store, path, NULL, &error), &error);
     int64_t problems = 0;
-    int verified = judge("verify", satchel_store_verify(r->store, NULL, NULL, &problems, &error),
-                         &error);
+    int verified =
+        judge("verify", satchel_store_verify(r->store, NULL, NULL, &problems, &error), &error);
     if (verified && problems != 0)
         problem("verify", "found problems in a sound store");
     r->succeeded = copied && verified;
@@ -233,8 +234,8 @@ static void scenario_model(run *r) {
     options.threads = 1;
     if (!judge("context_open", satchel_context_open(&r->context, &options, &error), &error))
         return;
-    if (!judge("model_open",
-               satchel_model_open(&r->model, r->context, model_path, NULL, &error), &error))
+    if (!judge("model_open", satchel_model_open(&r->model, r->context, model_path, NULL, &error),
+               &error))
         return;
     satchel_model_info info = {0};
     judge("get_info", satchel_model_get_info(r->model, &info, sizeof info, &error), &error);
@@ -337,8 +338,9 @@ static void make_fixture(void) {
 
 int main(int argc, char **argv) {
     if (argc < 6 || !fault_arm) {
-        fprintf(stderr, "usage: LD_PRELOAD=interpose.so %s SCENARIO memory|file|torn once|forever "
-                        "FOLDER MODEL [K]\n",
+        fprintf(stderr,
+                "usage: LD_PRELOAD=interpose.so %s SCENARIO memory|file|torn once|forever "
+                "FOLDER MODEL [K]\n",
                 argv[0]);
         return 2;
     }

@@ -45,7 +45,9 @@ EXPORT long fault_disarm(void) {
     return atomic_load(&seen);
 }
 
-EXPORT long fault_live_blocks(void) { return atomic_load(&live); }
+EXPORT long fault_live_blocks(void) {
+    return atomic_load(&live);
+}
 
 /* With FAULT_TRACE set, who called when it was made to fail. */
 static void trace(void) {
@@ -91,7 +93,9 @@ static void *counted(void *block) {
     return block;
 }
 
-EXPORT void *malloc(size_t size) { return counted(strike_memory() ? NULL : __libc_malloc(size)); }
+EXPORT void *malloc(size_t size) {
+    return counted(strike_memory() ? NULL : __libc_malloc(size));
+}
 
 EXPORT void *calloc(size_t count, size_t size) {
     return counted(strike_memory() ? NULL : __libc_calloc(count, size));
@@ -114,7 +118,9 @@ EXPORT void *memalign(size_t alignment, size_t size) {
     return counted(strike_memory() ? NULL : __libc_memalign(alignment, size));
 }
 
-EXPORT void *aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
+EXPORT void *aligned_alloc(size_t alignment, size_t size) {
+    return memalign(alignment, size);
+}
 
 EXPORT int posix_memalign(void **out, size_t alignment, size_t size) {
     void *block = memalign(alignment, size);
@@ -191,7 +197,9 @@ EXPORT ssize_t read(int fd, void *data, size_t size) {
 DEFINE_PREAD(pread, off_t)
 DEFINE_PREAD(pread64, off64_t)
 
-static int torn(void) { return atomic_load(&armed_kind) == FAULT_FILE_TORN; }
+static int torn(void) {
+    return atomic_load(&armed_kind) == FAULT_FILE_TORN;
+}
 
 EXPORT ssize_t write(int fd, const void *data, size_t size) {
     if (fd == 1 || fd == 2) /* the test's own report */

@@ -8,10 +8,10 @@
 
 enum {
     FAULT_NONE = 0,
-    FAULT_MEMORY = 1,      /* allocation returns NULL */
-    FAULT_FILE = 2,        /* file call fails with EIO, ENOSPC where it writes */
-    FAULT_FILE_TORN = 3,   /* as FAULT_FILE, but a failing write leaves half of its bytes */
-    FAULT_KILL = 4         /* the process dies by SIGKILL at the k-th call that changes a file */
+    FAULT_MEMORY = 1,    /* allocation returns NULL */
+    FAULT_FILE = 2,      /* file call fails with EIO, ENOSPC where it writes */
+    FAULT_FILE_TORN = 3, /* as FAULT_FILE, but a failing write leaves half of its bytes */
+    FAULT_KILL = 4       /* the process dies by SIGKILL at the k-th call that changes a file */
 };
 
 /* From now on the k-th call (1 is the next) of `kind` fails; with `for_good`, all after it too. */

@@ -49,11 +49,11 @@ static void problem(const char *what, const char *detail) {
 static size_t make_text(char *out, size_t size, int document, int version) {
     size_t length = 0;
     for (int i = 0; i <= (document * 7 + version) % 40; i++)
-        length += (size_t)snprintf(out + length, size - length,
-                                   "Entry %d of ledger %d, revision %d: %d barrels of oil came "
-                                   "ashore.%s",
-                                   i, document, version, i * 13 + document,
-                                   i % 5 == 4 ? "\n\n" : " ");
+        length +=
+            (size_t)snprintf(out + length, size - length,
+                             "Entry %d of ledger %d, revision %d: %d barrels of oil came "
+                             "ashore.%s",
+                             i, document, version, i * 13 + document, i % 5 == 4 ? "\n\n" : " ");
     return length;
 }
 

@@ -33,8 +33,8 @@ static void make_sound(void) {
     for (int i = 0; i < 4; i++) {
         char id[16], text[256];
         snprintf(id, sizeof id, "note/%d", i);
-        snprintf(text, sizeof text, "Lamp %d burns %d pints of oil. The wick is trimmed at dusk.", i,
-                 i * 3);
+        snprintf(text, sizeof text, "Lamp %d burns %d pints of oil. The wick is trimmed at dusk.",
+                 i, i * 3);
         FUZZ_CHECK(satchel_store_add_text(store, id, text, strlen(text), NULL, &error) ==
                    SATCHEL_OK);
     }
@@ -90,8 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (satchel_search(&results, store, "wick oil", NULL, &error) == SATCHEL_OK) {
             for (size_t i = 0; i < satchel_results_count(results); i++) {
                 satchel_hit hit;
-                FUZZ_CHECK(satchel_results_get(results, i, &hit, sizeof hit, &error) ==
-                           SATCHEL_OK);
+                FUZZ_CHECK(satchel_results_get(results, i, &hit, sizeof hit, &error) == SATCHEL_OK);
                 FUZZ_CHECK(hit.range.start <= hit.range.end);
             }
         }

@@ -68,7 +68,8 @@ static void english(void **state) {
         "See No. 5, Fig. A and Vol. II of it.| The answer is no.| Then go.",
         "1. First things come first.| 2. Others follow.",
     };
-    EACH(cases);
+    EACH (cases)
+        ;
 }
 
 static void german(void **state) {
@@ -82,7 +83,8 @@ static void german(void **state) {
         "Es waren 42.| Das reicht.",
         "Ca. 3 Mio. Menschen leben dort.| Sie bleiben.",
     };
-    EACH(cases);
+    EACH (cases)
+        ;
 }
 
 static void chinese_and_japanese(void **state) {
@@ -96,7 +98,8 @@ static void chinese_and_japanese(void **state) {
         "他来了。[3]|她走了。",
         "今天。| 明天。|\n后天。",
     };
-    EACH(cases);
+    EACH (cases)
+        ;
 }
 
 static void other_scripts(void **state) {
@@ -113,7 +116,8 @@ static void other_scripts(void **state) {
         "C'est fini.| Oui, M. Dupont.",
         "한국어 문장입니다.| 두 번째입니다.",
     };
-    EACH(cases);
+    EACH (cases)
+        ;
 }
 
 static void lines_and_paragraphs(void **state) {
@@ -134,7 +138,8 @@ static void lines_and_paragraphs(void **state) {
         "The subscript of O\n2 is below the line in this rather long sentence about gas.",
         "first line,\nsecond line",
     };
-    EACH(cases);
+    EACH (cases)
+        ;
 }
 
 static void lists(void **state) {
@@ -149,7 +154,8 @@ static void lists(void **state) {
          "15. Januar und dauerte so lange, wie es in alten Zeiten Brauch war."),
         "one two\n-3 degrees",
     };
-    EACH(cases);
+    EACH (cases)
+        ;
 }
 
 static void text_without_capitals(void **state) {
@@ -160,14 +166,16 @@ static void text_without_capitals(void **state) {
         /* With capitals, lower case goes on. */
         "The so-called etc. and more. and more.| Bye.|\n\nnow all small.| yes",
     };
-    EACH(cases);
+    EACH (cases)
+        ;
 }
 
 static void marks_alone_join(void **state) {
     static const char *const cases[] = {
         "Wait . . .| Then go.", "Good. ***", "* * *", "...", "", "Good.|\n\n***|\n\nBad.",
     };
-    EACH(cases);
+    EACH (cases)
+        ;
     static const char blank[] = "   \n\n \t \xE3\x80\x80";
     taken got = {.text = blank};
     assert_int_equal(sat_text_sentences(blank, sizeof blank - 1, take, &got), 0);
