@@ -32,8 +32,15 @@ typedef struct sat_qkv {
     int parts;
 } sat_qkv;
 
+/* Blocks of 32 inputs that Q8 weights hold twice, see encoder_double.c. */
+enum { SAT_DOUBLED = 2 };
+typedef struct sat_doubled {
+    uint16_t block[SAT_DOUBLED];
+} sat_doubled;
+
 typedef struct sat_layer {
     sat_qkv qkv;
+    sat_doubled qkv_doubled, up_doubled;
     sat_weights output, up, down;
     sat_norm attention_norm, output_norm;
 } sat_layer;
@@ -42,7 +49,8 @@ typedef struct sat_plan {
     size_t dimension, heads, head_dimension, ffn, layer_count;
     size_t positions;  /* rows of the position table */
     size_t max_tokens; /* special tokens and prefix included */
-    int32_t pooling;   /* SATCHEL_POOLING_MEAN or _CLS */
+    size_t doubled;  /* blocks in use in each sat_doubled; 0 where no weights that read x are Q8 */
+    int32_t pooling; /* SATCHEL_POOLING_MEAN or _CLS */
     float epsilon;
     sat_table tokens;
     const float *places; /* (max_tokens, dimension): position plus token type 0 */
@@ -77,28 +85,25 @@ struct sat_encoder {
 satchel_status sat_encoder_load(sat_encoder *encoder, const char *file, satchel_error *error);
 void sat_encoder_unload(sat_encoder *encoder);
 
+/* Chooses the blocks to be doubled and copies their weights. Weights that read x have been packed with
+ * plan.doubled blocks of zeros behind the others. */
+satchel_status sat_encoder_double(sat_encoder *encoder, satchel_error *error);
+
 /* One row of a table as floats. */
 void sat_table_row(const sat_vector_kernels *vector, const sat_table *table, size_t row,
                    float *out);
 
-/*
- * A batch: texts one after the other, no padding. `exact` batches do not quantize rows for Q8 weights.
- * Texts of up to SAT_EXACT_TOKENS tokens go there: the error of quantized rows averages out over a
- * text's tokens, and these have too few (measured on MiniLM: cosine to the float model 0.9975 for
- * "?", 0.9992 for two words, 0.9997 for a sentence). What the floats cost is little at that length.
- */
-enum { SAT_EXACT_TOKENS = 4 };
-
+/* A batch: texts one after the other, no padding. */
 typedef struct sat_batch {
     const int32_t *ids;     /* (rows) special tokens included */
     const uint32_t *starts; /* (texts + 1) first row of each text */
     size_t texts;
-    bool exact;
+    double *observed; /* (2 * layers, dimension / 32) sums, see encoder_double.c; usually NULL */
 } sat_batch;
 
 /* Scratch for a batch of so many rows whose longest text has `longest`; 0 on overflow. 64-byte
  * aligned. */
-size_t sat_forward_scratch(const sat_plan *plan, size_t rows, size_t longest, bool exact);
+size_t sat_forward_scratch(const sat_plan *plan, size_t rows, size_t longest);
 /* Writes each text's pooled, normalised vector to out[text] (dimension); false if one has no length or
  * is not finite, which only damaged weights can cause. */
 bool sat_forward(const sat_kernels *kernels, const sat_vector_kernels *vector, const sat_plan *plan,

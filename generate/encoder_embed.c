@@ -171,7 +171,7 @@ static size_t cut_batches(job *j, float *out, size_t threads) {
         size_t goal = s->id_count * (s->batch_count + 1) / wanted, first = text, base = done;
         sat_batch *batch = &s->batches[s->batch_count];
         batch->ids = s->sorted + done;
-        batch->exact = s->order[text].length <= SAT_EXACT_TOKENS;
+        batch->observed = NULL;
         batch->starts = s->starts + starts;
         s->batch_rows[s->batch_count++] = s->rows + text;
         do {
@@ -180,11 +180,10 @@ static size_t cut_batches(job *j, float *out, size_t threads) {
             memcpy(s->sorted + done, s->ids + e->first, e->length * sizeof *s->ids);
             s->rows[text++] = out + e->text * plan->dimension;
             done += e->length;
-        } while (text < s->entry_count && done < goal &&
-                 (s->order[text].length <= SAT_EXACT_TOKENS) == batch->exact);
+        } while (text < s->entry_count && done < goal);
         s->starts[starts++] = (uint32_t)(done - base);
         batch->texts = text - first;
-        size_t need = sat_forward_scratch(plan, done - base, s->order[first].length, batch->exact);
+        size_t need = sat_forward_scratch(plan, done - base, s->order[first].length);
         if (need == 0)
             return 0;
         scratch = need > scratch ? need : scratch;

@@ -156,10 +156,21 @@ static sat_weight_type weight_type(const sat_tensor *tensor) {
     }
 }
 
+/* Packs a matrix of Q8_0 (n, k) row by row, with blocks of zeros behind its own. */
+static void pack_widened(const sat_weights *to, const sat_tensor *tensor, size_t first, size_t n) {
+    enum { BLOCK_BYTES = 34, MOST = SAT_ENCODER_MAX_DIMENSION / SAT_Q8_BLOCK + SAT_DOUBLED };
+    uint8_t row[MOST * BLOCK_BYTES] = {0};
+    size_t bytes = (size_t)tensor->shape[0] / SAT_Q8_BLOCK * BLOCK_BYTES;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(row, (const uint8_t *)tensor->data + i * bytes, bytes);
+        sat_weights_pack((void *)(uintptr_t)to->packed, to->type, to->n, to->k, row, first + i, 1);
+    }
+}
+
 /* Packs `count` matrices (n, k) of one type, their outputs one after the other, with their
- * biases. */
+ * biases. reads_x: their input is x, of which some blocks are doubled for Q8. */
 static satchel_status load_weights(loader *load, const stem *stems, size_t count, size_t n,
-                                   size_t k, sat_weights *out) {
+                                   size_t k, bool reads_x, sat_weights *out) {
     const sat_tensor *tensors[3] = {NULL};
     satchel_status status;
     for (size_t i = 0; i < count; i++) {
@@ -168,14 +179,16 @@ static satchel_status load_weights(loader *load, const stem *stems, size_t count
             return status;
     }
     sat_weight_type type = weight_type(tensors[0]);
-    size_t size = sat_weights_size(type, n * count, k);
+    bool widened = reads_x && type == SAT_WEIGHT_Q8;
+    size_t inputs = k + (widened ? load->encoder->plan.doubled * SAT_Q8_BLOCK : 0);
+    size_t size = sat_weights_size(type, n * count, inputs);
     void *packed, *bias;
     if (size == 0 || !reserve(load, size, &packed) ||
         !reserve(load, n * count * sizeof(float), &bias))
         return too_large(load);
-    *out = (sat_weights){packed, bias, n * count, k, type};
+    *out = (sat_weights){packed, bias, n * count, inputs, type};
     if (packed) {
-        sat_weights_clear(packed, type, n * count, k);
+        sat_weights_clear(packed, type, n * count, inputs);
         memset(bias, 0, n * count * sizeof(float));
     }
     for (size_t i = 0; i < count; i++) {
@@ -186,12 +199,13 @@ static satchel_status load_weights(loader *load, const stem *stems, size_t count
             if (status)
                 return status;
         }
-        if (packed) {
+        if (packed && widened)
+            pack_widened(out, tensors[i], i * n, n);
+        else if (packed)
             sat_weights_pack(packed, type, n * count, k, tensors[i]->data, i * n, n);
-            if (tensor) {
-                sat_table table = table_of(tensor);
-                sat_table_row(load->encoder->context->vector, &table, 0, (float *)bias + i * n);
-            }
+        if (packed && tensor) {
+            sat_table table = table_of(tensor);
+            sat_table_row(load->encoder->context->vector, &table, 0, (float *)bias + i * n);
         }
     }
     return SATCHEL_OK;
@@ -225,12 +239,12 @@ static satchel_status load_qkv(loader *load, int layer, sat_qkv *qkv) {
     }
     if (types[0] == types[1] && types[1] == types[2]) {
         qkv->parts = 1;
-        return load_weights(load, stems, 3, dimension, dimension, &qkv->part[0]);
+        return load_weights(load, stems, 3, dimension, dimension, true, &qkv->part[0]);
     }
     qkv->parts = 3;
     for (int i = 0; i < 3; i++) {
         satchel_status status =
-            load_weights(load, &stems[i], 1, dimension, dimension, &qkv->part[i]);
+            load_weights(load, &stems[i], 1, dimension, dimension, true, &qkv->part[i]);
         if (status)
             return status;
     }
@@ -244,11 +258,11 @@ static satchel_status load_layer(loader *load, int index, sat_layer *layer) {
          last = layer_stem(index, "layer_output_norm");
     satchel_status status = load_qkv(load, index, &layer->qkv);
     if (!status)
-        status = load_weights(load, &output, 1, dimension, dimension, &layer->output);
+        status = load_weights(load, &output, 1, dimension, dimension, false, &layer->output);
     if (!status)
-        status = load_weights(load, &up, 1, ffn, dimension, &layer->up);
+        status = load_weights(load, &up, 1, ffn, dimension, true, &layer->up);
     if (!status)
-        status = load_weights(load, &down, 1, dimension, ffn, &layer->down);
+        status = load_weights(load, &down, 1, dimension, ffn, false, &layer->down);
     if (!status)
         status = load_norm(load, &norm, &layer->attention_norm);
     if (!status)
@@ -337,6 +351,10 @@ static satchel_status read_sizes(const loader *load, sat_plan *plan) {
                         plan->dimension);
     }
     plan->head_dimension = plan->dimension / plan->heads;
+    if (plan->dimension % SAT_Q8_BLOCK == 0) {
+        size_t blocks = plan->dimension / SAT_Q8_BLOCK;
+        plan->doubled = blocks < SAT_DOUBLED ? blocks : SAT_DOUBLED;
+    }
     double epsilon = 1e-12;
     sat_gguf_float(load->encoder->gguf, "bert.attention.layer_norm_epsilon", &epsilon);
     if (!(epsilon >= 0 && epsilon < 1)) {
@@ -462,7 +480,10 @@ satchel_status sat_encoder_load(sat_encoder *encoder, const char *file, satchel_
         return sat_memory_fail(memory, load.used, error);
     load.memory = plan->memory;
     load.used = 0;
-    return load_all(&load);
+    status = load_all(&load);
+    if (!status && plan->input_q8)
+        status = sat_encoder_double(encoder, error);
+    return status;
 }
 
 void sat_encoder_unload(sat_encoder *encoder) {

@@ -123,6 +123,10 @@ void sat_weights_pack(void *packed, sat_weight_type type, size_t n, size_t k, co
                       size_t first, size_t count);
 /* Zeroes all; call before packing. */
 void sat_weights_clear(void *packed, sat_weight_type type, size_t n, size_t k);
+/* Q8 only. Σ weight² of one block of 32 inputs over all outputs. */
+double sat_weights_block_length(const sat_weights *weights, size_t block);
+/* Q8 only. Copies one block of 32 inputs over another, for all outputs. */
+void sat_weights_copy_block(void *packed, size_t n, size_t k, size_t from, size_t to);
 /* Strips of a weight matrix, (n + 31) / 32. */
 static inline size_t sat_weights_strips(const sat_weights *weights) {
     return weights->n / SAT_STRIP + (weights->n % SAT_STRIP != 0);
@@ -142,8 +146,8 @@ void sat_quantize(const sat_kernels *kernels, const sat_q8_rows *q8, const sat_r
                   size_t row_end);
 
 /* out = activation(x · weightsᵀ + bias) for rows [row, row_end) and strips [strip, strip_end) of 32
- * output features. F32 and F16 weights read x; Q8 weights read q8, or, where that is NULL, x: slower, and
- * without the rounding that quantized rows bring. No allocation; under 48 KiB of stack. */
+ * output features. F32 and F16 weights read x, Q8 weights read q8 (the other may be NULL). No
+ * allocation; under 48 KiB of stack. */
 void sat_gemm(const sat_kernels *kernels, const sat_output *out, const sat_weights *weights,
               const sat_rows *x, const sat_q8_rows *q8, size_t row, size_t row_end, size_t strip,
               size_t strip_end);

@@ -89,31 +89,36 @@ void sat_weights_pack(void *packed, sat_weight_type type, size_t n, size_t k, co
     }
 }
 
-/* ------------------------------------------------------------------ products */
-
-/* Q8 blocks as [k][32] float, for rows that are not quantized. A word holds four inputs of an output:
- * with shifts, not byte loads, compilers vectorise over the outputs. */
-static void unpack_q8(float *out, const sat_q8_strip_block *blocks, size_t count) {
-    for (size_t b = 0; b < count; b++)
-        for (size_t k = 0; k < SAT_Q8_BLOCK; k++, out += SAT_STRIP) {
-            int32_t words[SAT_STRIP];
-            memcpy(words, blocks[b].weights[k / 4], sizeof words);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-            unsigned left = 24 - 8 * (k % 4);
-#else
-            unsigned left = 8 * (k % 4);
-#endif
-            for (size_t n = 0; n < SAT_STRIP; n++)
-                out[n] = blocks[b].scale[n] * (float)((int32_t)((uint32_t)words[n] << left) >> 24);
+double sat_weights_block_length(const sat_weights *weights, size_t block) {
+    size_t blocks = weights->k / SAT_Q8_BLOCK;
+    const sat_q8_strip_block *strip = weights->packed;
+    double sum = 0;
+    for (size_t s = 0; s < sat_weights_strips(weights); s++, strip += blocks)
+        for (size_t n = 0; n < SAT_STRIP; n++) {
+            int32_t squares = 0;
+            for (size_t i = 0; i < 8; i++)
+                for (size_t j = 0; j < 4; j++)
+                    squares += strip[block].weights[i][n][j] * strip[block].weights[i][n][j];
+            sum += (double)strip[block].scale[n] * (double)strip[block].scale[n] * squares;
         }
+    return sum;
 }
+
+void sat_weights_copy_block(void *packed, size_t n, size_t k, size_t from, size_t to) {
+    size_t blocks = k / SAT_Q8_BLOCK;
+    sat_q8_strip_block *strip = packed;
+    for (size_t s = 0; s < (n + SAT_STRIP - 1) / SAT_STRIP; s++, strip += blocks)
+        strip[to] = strip[from];
+}
+
+/* ------------------------------------------------------------------ products */
 
 /* acc (rows, 32) = x · strip, in parts of k that stay in the first cache. */
 static void multiply(const sat_kernels *kernels, float *acc, const sat_weights *weights,
                      const char *strip, const sat_rows *x, const sat_q8_rows *q8, size_t row,
                      size_t rows) {
     alignas(64) float unpacked[CHUNK_K * SAT_STRIP];
-    if (weights->type == SAT_WEIGHT_Q8 && q8) {
+    if (weights->type == SAT_WEIGHT_Q8) {
         size_t blocks = weights->k / SAT_Q8_BLOCK, count;
         for (size_t b = 0; b < blocks; b += count) {
             count = blocks - b < CHUNK_BLOCKS ? blocks - b : CHUNK_BLOCKS;
@@ -131,10 +136,6 @@ static void multiply(const sat_kernels *kernels, float *acc, const sat_weights *
         if (weights->type == SAT_WEIGHT_F16) {
             sat_vector_kernels_for(kernels->level)
                 ->from_f16(unpacked, (const uint16_t *)strip + k * SAT_STRIP, count * SAT_STRIP);
-            part = unpacked;
-        } else if (weights->type == SAT_WEIGHT_Q8) {
-            unpack_q8(unpacked, (const sat_q8_strip_block *)strip + k / SAT_Q8_BLOCK,
-                      count / SAT_Q8_BLOCK);
             part = unpacked;
         }
         kernels->gemm_f32(acc, SAT_STRIP, k > 0, x->data + row * x->stride + k, x->stride, part,

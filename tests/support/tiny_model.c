@@ -87,6 +87,8 @@ static void add(maker *m, const char *name, uint32_t type, size_t rows, size_t c
         exit(1);
     for (size_t i = 0; i < count; i++)
         values[i] = tiny_weight(name, i);
+    if (m->shape->outliers && strstr(name, "norm.weight") && count > TINY_OUTLIER)
+        values[TINY_OUTLIER] *= TINY_OUTLIER_FACTOR;
     gguf_floats(&m->writer, name, type, rows, columns, values);
     free(values);
 }

@@ -16,11 +16,15 @@ typedef struct tiny_shape {
     uint32_t max_tokens; /* satchel.max_seq_length; 0: not written */
     bool hashes;         /* vocabulary as "word", "##rest" instead of "▁word", "rest" */
     bool cased;
+    bool outliers;                              /* as trained models have them, see TINY_OUTLIER */
     const char *query_prefix, *document_prefix; /* NULL: not written */
     const char *leave_out;                      /* a tensor or key not written */
     const char *other_shape;                    /* a tensor written with one row too many */
     uint32_t other_type;                        /* and of this type, if not 0 */
 } tiny_shape;
+
+/* With `outliers`, every norm's weight at this column is so many times larger. */
+enum { TINY_OUTLIER = 37, TINY_OUTLIER_FACTOR = 25 };
 
 /* The vocabulary, as BERT spells it. */
 extern const char *const tiny_vocabulary[];

@@ -54,13 +54,16 @@ static double cosine(const float *a, const double *b, size_t n) {
 
 enum { MOST = 64, WIDEST = 256 }; /* tokens, columns */
 
+static bool outliers; /* of the model in hand */
+
 static double weight(int layer, const char *name, size_t index) {
     char full[64];
     if (layer < 0)
         snprintf(full, sizeof full, "%s", name);
     else
         snprintf(full, sizeof full, "blk.%d.%s", layer, name);
-    return (double)tiny_weight(full, index);
+    bool large = outliers && index == TINY_OUTLIER && strstr(full, "norm.weight");
+    return (double)tiny_weight(full, index) * (large ? TINY_OUTLIER_FACTOR : 1);
 }
 
 static void linear(double (*out)[WIDEST], double (*in)[WIDEST], size_t rows, int layer,
@@ -106,14 +109,16 @@ static void attention(double (*out)[WIDEST], double (*q)[WIDEST], double (*k)[WI
     size_t width = d / heads;
     for (size_t h = 0; h < heads; h++)
         for (size_t r = 0; r < rows; r++) {
-            double score[MOST], sum = 0, *to = out[r] + h * width;
+            double score[MOST], sum = 0, most = -INFINITY, *to = out[r] + h * width;
             for (size_t s = 0; s < rows; s++) {
                 double dot = 0;
                 for (size_t i = 0; i < width; i++)
                     dot += q[r][h * width + i] * k[s][h * width + i];
-                score[s] = exp(dot / sqrt((double)width));
-                sum += score[s];
+                score[s] = dot / sqrt((double)width);
+                most = score[s] > most ? score[s] : most;
             }
+            for (size_t s = 0; s < rows; s++)
+                sum += score[s] = exp(score[s] - most);
             memset(to, 0, width * sizeof *to);
             for (size_t s = 0; s < rows; s++)
                 for (size_t i = 0; i < width; i++)
@@ -208,6 +213,34 @@ static void vectors_are_those_of_a_plain_bert(void **state) {
                 sat_encoder_close(&encoder);
             }
         }
+}
+
+/* A column that is 25 times its neighbours in every row: quantized with them it would cost them their
+ * precision (cosine 0.9999 to 0.99996 here). Blocks of such columns are read twice. */
+static void large_columns_do_not_spoil_their_neighbours(void **state) {
+    tiny_shape shape = {
+        .dimension = 128, .heads = 4, .ffn = 256, .layers = 2, .type = 8, .outliers = true};
+    sat_encoder *encoder = open_shape(&shape, NULL);
+    outliers = true;
+    for (size_t i = 0; i < SAT_COUNT(sentences); i++) {
+        int32_t ids[MOST];
+        size_t count;
+        float out[WIDEST];
+        double expected[WIDEST];
+        assert_int_equal(sat_encoder_tokenize(encoder, sentences[i], strlen(sentences[i]), ids,
+                                              MOST, &count, NULL),
+                         SATCHEL_OK);
+        plain_bert(&shape, ids, count, false, expected);
+        embed_one(encoder, SATCHEL_ROLE_DOCUMENT, sentences[i], out);
+        /* The large column itself is most of the vector: it is left out. */
+        out[TINY_OUTLIER] = 0;
+        expected[TINY_OUTLIER] = 0;
+        double found = cosine(out, expected, shape.dimension);
+        if (!(found >= 0.99997))
+            fail_msg("text %zu: cosine %.6f", i, found);
+    }
+    outliers = false;
+    sat_encoder_close(&encoder);
 }
 
 /* ------------------------------------------------------------------ batches */
@@ -713,6 +746,7 @@ static void the_memory_limit_names_the_need(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_are_those_of_a_plain_bert),
+        cmocka_unit_test(large_columns_do_not_spoil_their_neighbours),
         cmocka_unit_test(a_vector_does_not_depend_on_its_batch),
         cmocka_unit_test(many_threads_may_embed_at_once),
         cmocka_unit_test(long_texts_are_cut_at_the_limit),
