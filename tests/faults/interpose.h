@@ -1,7 +1,7 @@
 /*
  * Fault injection for a whole process: interpose.c is preloaded and stands before libc's allocation
  * and file functions, for our code and for every library below it (SQLite, FAISS and operator new,
- * jansson, gumbo). A test program finds these functions only when the preload is there.
+ * jansson). A test program finds these functions only when the preload is there.
  */
 #ifndef SATCHEL_TESTS_FAULTS_INTERPOSE_H
 #define SATCHEL_TESTS_FAULTS_INTERPOSE_H
