@@ -112,21 +112,23 @@ static satchel_status json_parameter(compiler *c, const json_t *json) {
                              json_is_boolean(json) ? json_is_true(json) : json_integer_value(json));
 }
 
-/* Names are compared in NFC, so patterns and names in a filter are brought to it. */
-static satchel_status name_parameter(compiler *c, const json_t *json) {
-    sat_buffer nfc;
-    sat_buffer_init(&nfc, c->filter->arena.memory);
-    satchel_status status = sat_text_nfc(&nfc, json_string_value(json), json_string_length(json))
+/* Ids and the names of roots are kept in NFC, so what is compared with them is brought to it. */
+static satchel_status name_parameter(compiler *c, const json_t *json, bool nfc) {
+    if (!nfc)
+        return json_parameter(c, json);
+    sat_buffer text;
+    sat_buffer_init(&text, c->filter->arena.memory);
+    satchel_status status = sat_text_nfc(&text, json_string_value(json), json_string_length(json))
                                 ? no_memory(c)
                                 : SATCHEL_OK;
     if (!status)
-        status = text_parameter(c, nfc.data ? nfc.data : "", nfc.length);
-    sat_buffer_free(&nfc);
+        status = text_parameter(c, text.data ? text.data : "", text.length);
+    sat_buffer_free(&text);
     return status;
 }
 
 /* "?1, ?2, …" of the items for which `kind` is 0 or theirs. */
-static satchel_status list_parameters(compiler *c, const json_t *array, char kind, bool names) {
+static satchel_status list_parameters(compiler *c, const json_t *array, char kind, bool nfc) {
     size_t i, written = 0;
     json_t *item;
     satchel_status status = SATCHEL_OK;
@@ -135,7 +137,7 @@ static satchel_status list_parameters(compiler *c, const json_t *array, char kin
             continue;
         if (written++ > 0)
             sql(c, ", ");
-        status = names ? name_parameter(c, item) : json_parameter(c, item);
+        status = name_parameter(c, item, nfc);
     }
     return status;
 }
@@ -146,17 +148,19 @@ typedef struct field {
     const char *key, *column;
     bool globs;    /* plain values are patterns */
     bool optional; /* may be absent: "exists" makes sense */
+    bool nfc;      /* kept in normal form C */
 } field;
 
 static const field fields[] = {
-    {"path", "d.name", true, false},
-    {"title", "d.title", false, false},
-    {"media_type", "d.media_type", false, false},
-    {"root", "coalesce((SELECT r.name FROM root r WHERE r.id = d.root), '')", false, true},
+    {"path", "d.name", true, false, true},
+    {"title", "d.title", false, false, false},
+    {"media_type", "d.media_type", false, false, false},
+    {"root", "coalesce((SELECT r.name FROM root r WHERE r.id = d.root), '')", false, true, true},
 };
 
 /* With a literal beginning the index on names narrows the search down. */
-static satchel_status glob_condition(compiler *c, const char *column, const json_t *json) {
+static satchel_status glob_condition(compiler *c, const char *column, bool nfc,
+                                     const json_t *json) {
     const char *pattern = json_string_value(json);
     size_t literal = strcspn(pattern, "*?[");
     satchel_status status = SATCHEL_OK;
@@ -183,19 +187,20 @@ static satchel_status glob_condition(compiler *c, const char *column, const json
     }
     sql(c, "satchel_glob(");
     if (!status)
-        status = name_parameter(c, json);
+        status = name_parameter(c, json, nfc);
     sql(c, ", ");
     sql(c, column);
     sql(c, "))");
     return status;
 }
 
-static satchel_status globs_condition(compiler *c, const char *column, const json_t *patterns) {
+static satchel_status globs_condition(compiler *c, const char *column, bool nfc,
+                                      const json_t *patterns) {
     size_t i;
     json_t *item;
     satchel_status status = SATCHEL_OK;
     if (json_is_string(patterns))
-        return glob_condition(c, column, patterns);
+        return glob_condition(c, column, nfc, patterns);
     sql(c, json_array_size(patterns) ? "(" : "(0");
     json_array_foreach(patterns, i, item) {
         if (++c->conditions > MAX_CONDITIONS)
@@ -203,7 +208,7 @@ static satchel_status globs_condition(compiler *c, const char *column, const jso
         if (i > 0)
             sql(c, " OR ");
         if (!status)
-            status = glob_condition(c, column, item);
+            status = glob_condition(c, column, nfc, item);
     }
     sql(c, ")");
     return status;
@@ -214,8 +219,8 @@ static satchel_status equals_condition(compiler *c, const field *f, const json_t
     sql(c, "(");
     sql(c, f->column);
     sql(c, inverted ? " NOT IN (" : " IN (");
-    satchel_status status =
-        json_is_string(value) ? name_parameter(c, value) : list_parameters(c, value, 0, true);
+    satchel_status status = json_is_string(value) ? name_parameter(c, value, f->nfc)
+                                                  : list_parameters(c, value, 0, f->nfc);
     sql(c, "))");
     return status;
 }
@@ -291,7 +296,7 @@ static satchel_status meta_globs(compiler *c, const char *key, const json_t *pat
     satchel_status status = begin_meta(c, key, false);
     sql(c, " AND m.kind = 's' AND ");
     if (!status)
-        status = globs_condition(c, "m.value", patterns);
+        status = globs_condition(c, "m.value", false, patterns);
     sql(c, "))");
     return status;
 }
@@ -334,7 +339,7 @@ static satchel_status field_operator(compiler *c, const field *f, const char *na
         sql(c, "(");
         sql(c, f->column);
         sql(c, operator);
-        satchel_status status = name_parameter(c, value);
+        satchel_status status = name_parameter(c, value, f->nfc);
         sql(c, ")");
         return status;
     }
@@ -346,7 +351,7 @@ static satchel_status field_operator(compiler *c, const field *f, const char *na
                                             : wrong(c, "'in' takes an array of strings");
     if (strcmp(name, "glob") == 0)
         return json_is_string(value) || sat_filter_is_strings(value)
-                   ? globs_condition(c, f->column, value)
+                   ? globs_condition(c, f->column, f->nfc, value)
                    : wrong(c, "'glob' takes a string or an array of strings");
     if (strcmp(name, "exists") == 0 && f->optional) {
         if (!json_is_boolean(value))
@@ -446,7 +451,8 @@ static satchel_status condition(compiler *c, const char *key, json_t *value) {
                      "'modified' takes an object of operators, such as {\"gte\": \"2025-01-31\"}");
     if (!json_is_string(value) && !sat_filter_is_strings(value))
         return wrong(c, "takes a string, an array of strings, or an object of operators");
-    return f->globs ? globs_condition(c, f->column, value) : equals_condition(c, f, value, false);
+    return f->globs ? globs_condition(c, f->column, f->nfc, value)
+                    : equals_condition(c, f, value, false);
 }
 
 /* ------------------------------------------------------------------ and, or, not */

@@ -252,6 +252,20 @@ static satchel_status renamed_title(sat_connection *writer, int64_t document, co
     return SATCHEL_OK;
 }
 
+/* A file that takes a name takes it from a document that the app had put there. */
+static satchel_status clear_name(sat_connection *writer, int64_t document, const char *name,
+                                 satchel_error *error) {
+    int64_t other = 0;
+    sat_query query;
+    sat_query_begin(&query, writer, "SELECT id FROM document WHERE name = ?1 AND id <> ?2");
+    sat_bind_text(&query, 1, name, strlen(name));
+    sat_bind_int(&query, 2, document);
+    if (sat_query_row(&query))
+        other = sat_column_int(&query, 0);
+    satchel_status status = sat_query_end(&query, error);
+    return status || !other ? status : sat_ingest_remove(writer, other, error);
+}
+
 satchel_status sat_ingest_rename(sat_connection *writer, int64_t document, const char *name,
                                  int64_t modified_ms, int64_t source_modified_ns,
                                  satchel_error *error) {
@@ -261,6 +275,8 @@ satchel_status sat_ingest_rename(sat_connection *writer, int64_t document, const
     const char *title = NULL;
     satchel_status status =
         renamed_title(writer, document, name, &arena, &old_title, &title, error);
+    if (!status)
+        status = clear_name(writer, document, name, error);
     if (!status) {
         sat_query query;
         sat_query_begin(&query, writer,

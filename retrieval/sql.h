@@ -10,6 +10,12 @@
 #include "base/base.h"
 #include "retrieval/terms.h"
 
+/* STRICT tables and extended result codes at opening. */
+#define SAT_SQLITE_MINIMUM 3037000
+#if SQLITE_VERSION_NUMBER < SAT_SQLITE_MINIMUM
+#error "Satchel needs SQLite 3.37 or newer"
+#endif
+
 /* Statements kept prepared per connection; a power of two, larger than the number of SQL texts. */
 #define SAT_STATEMENT_CACHE 128
 

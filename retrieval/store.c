@@ -167,6 +167,9 @@ satchel_status sat_store_open(sat_store **out, satchel_context *context, const c
         return status;
     if (!path || !*path || strcmp(path, ":memory:") == 0)
         return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "the path of a store names a file");
+    if (sqlite3_libversion_number() < SAT_SQLITE_MINIMUM)
+        return sat_fail(error, SATCHEL_UNSUPPORTED, "SQLite %s is too old; Satchel needs 3.37",
+                        sqlite3_libversion());
     if (sqlite3_threadsafe() == 0)
         return sat_fail(error, SATCHEL_UNSUPPORTED,
                         "this SQLite was built without threads; Satchel needs them");

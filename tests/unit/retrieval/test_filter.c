@@ -15,7 +15,7 @@ static int setup(void **state) {
         {"notes/sub/c.txt", "Gamma", "{\"author\":\"Ines\",\"year\":\"1911\",\"tags\":[]}",
          1735689600001},
         {"other/d.txt", "Delta", "{\"done\":false,\"tags\":[\"port\"]}", 1767225600000},
-        {"\xc3\xa9t\xc3\xa9.txt", "Été", NULL, 1767225600000},
+        {"\xc3\xa9t\xc3\xa9.txt", "E\xcc\x81te", "{\"lieu\":\"me\xcc\x81r\"}", 1767225600000},
     };
     for (size_t i = 0; i < SAT_COUNT(documents); i++) {
         const satchel_add_options options = {.title = documents[i].title,
@@ -74,7 +74,10 @@ static void passes_by_field(void **state) {
         {"{\"media_type\":{\"ne\":\"text/markdown\"}}", C " " D " " E},
         {"{\"root\":{\"exists\":true}}", ""},
         {"{\"root\":{\"exists\":false}}", A " " B " " C " " D " " E},
-        {"{\"root\":\"notes\"}", ""}, /* a root is a synced folder, not a prefix */
+        {"{\"root\":\"notes\"}", ""},      /* a root is a synced folder, not a prefix */
+        {"{\"title\":\"E\\u0301te\"}", E}, /* titles and metadata are compared as they are */
+        {"{\"title\":{\"glob\":\"E?te\"}}", E},
+        {"{\"meta.lieu\":{\"glob\":\"me\\u0301*\"}}", E},
         {"{}", A " " B " " C " " D " " E},
         {NULL, A " " B " " C " " D " " E},
     };
@@ -186,6 +189,7 @@ static void says_what_is_wrong_and_where(void **state) {
 /* prefix, then `count` times `piece`, then suffix. */
 static char *repeat(const char *prefix, const char *piece, size_t count, const char *suffix) {
     char *text = malloc(strlen(prefix) + strlen(piece) * count + strlen(suffix) + 1);
+    assert_non_null(text);
     char *at = text + sprintf(text, "%s", prefix);
     for (size_t i = 0; i < count; i++)
         at += sprintf(at, "%s", piece);

@@ -137,6 +137,19 @@ static void a_rename_keeps_the_vectors(void **state) {
     fixture_verify(f);
 }
 
+static void a_rename_takes_the_name_of_what_the_app_added(void **state) {
+    fixture *f = *state;
+    write_folder(f);
+    fixture_expect_sync(f, "docs", "+docs/a.md +docs/b.txt +docs/sub/c.txt");
+    fixture_add(f, "docs/new.txt", "Something else.");
+    fixture_remove(f, "docs/b.txt");
+    fixture_write(f, "docs/new.txt", PILOTS);
+    fixture_expect_sync(f, "docs", "=docs/new.txt");
+    fixture_expect_text(f, "docs/new.txt", PILOTS);
+    fixture_expect_documents(f, NULL, "docs/a.md docs/new.txt docs/sub/c.txt");
+    fixture_verify(f);
+}
+
 static void another_kind_of_file_is_read_anew(void **state) {
     fixture *f = *state;
     fixture_write(f, "docs/a.txt", "# Title\n\nBody of the text.\n");
@@ -582,6 +595,7 @@ int main(void) {
         TEST(a_fresh_file_is_looked_at_again),
         TEST(removes_what_is_gone),
         TEST(a_rename_keeps_the_vectors),
+        TEST(a_rename_takes_the_name_of_what_the_app_added),
         TEST(another_kind_of_file_is_read_anew),
         TEST(keep_missing_keeps),
         TEST(asks_before_it_removes_much),
