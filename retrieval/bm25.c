@@ -1,7 +1,7 @@
 /*
- * BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009) over all rows at once,
- * with context and prefix classes as terms.h says. The work grows with the rows that match, not with
- * the index, but for one pass over the rows' lengths.
+ * BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009) over all rows at
+ * once, with context and prefix classes as terms.h says. The work grows with the rows that match,
+ * not with the index, but for one pass over the rows' lengths.
  */
 #include <math.h>
 #include <string.h>
@@ -70,8 +70,8 @@ satchel_status sat_bm25_add(sat_bm25 *bm25, size_t row, const void *counts, size
 
 /* ------------------------------------------------------------------ scores */
 
-/* Postings by phrase: those of phrase p are sorted[first[p]] up to sorted[first[p + 1]]. The scratch is
- * zero outside of the term at hand. */
+/* Postings by phrase: those of phrase p are sorted[first[p]] up to sorted[first[p + 1]]. The
+ * scratch is zero outside of the term at hand. */
 typedef struct scoring {
     const sat_bm25 *bm25;
     const sat_bm25_rows *rows;
@@ -132,8 +132,8 @@ static size_t rows_with(const scoring *s, size_t phrase) {
 
 typedef void (*row_visit)(scoring *s, size_t row, double count);
 
-/* Visits each row that holds the phrase, with its count, and the rows beside it, with their share of
- * it: some rows more than once. */
+/* Visits each row that holds the phrase, with its count, and the rows beside it, with their
+ * share of it: some rows more than once. */
 static void each_row(scoring *s, size_t phrase, row_visit visit) {
     for (size_t i = s->first[phrase]; i < s->first[phrase + 1]; i++) {
         size_t row = s->sorted[i].row;

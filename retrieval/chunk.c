@@ -1,15 +1,15 @@
 /*
  * Chunks: where a document is cut.
  *
- * A document that fits is one chunk. Else no chunk goes over a heading of level 1 or 2; what lies between
- * two of those is a span. A span that fits is one chunk. Else it is cut into as few chunks as hold it,
- * of about equal size, at headings rather than between paragraphs, there rather than between
- * sentences.
+ * A document that fits is one chunk. Else no chunk goes over a heading of level 1 or 2; what lies
+ * between two of those is a span. A span that fits is one chunk. Else it is cut into as few chunks
+ * as hold it, of about equal size, at headings rather than between paragraphs, there rather than
+ * between sentences.
  *
- * Even cuts move when anything in the span grows or shrinks. So a long span is first parted into blocks
- * at places chosen by the hash of their paragraph alone, on average three chunks apart: an edit moves cuts
- * in its block and nowhere else (content-defined chunking, as in Muthitacharoen, Chen and Mazières, "A
- * Low-bandwidth Network File System", 2001).
+ * Even cuts move when anything in the span grows or shrinks. So a long span is first parted into
+ * blocks at places chosen by the hash of their paragraph alone, on average three chunks apart: an
+ * edit moves cuts in its block and nowhere else (content-defined chunking, as in Muthitacharoen,
+ * Chen and Mazières, "A Low-bandwidth Network File System", 2001).
  */
 #include "retrieval/chunk.h"
 
@@ -172,8 +172,8 @@ static satchel_status cut_block(chunker *c, size_t first, size_t end) {
     return status;
 }
 
-/* The end of the paragraph at `at`, or of the sentence in a paragraph longer than a chunk, which goes on
- * up to *long_end. */
+/* The end of the paragraph at `at`, or of the sentence in a paragraph longer than a chunk, which
+ * goes on up to *long_end. */
 static size_t paragraph_end(const sat_units *units, size_t at, size_t end, size_t *long_end,
                             uint64_t *tokens) {
     if (at >= *long_end) {
@@ -189,8 +189,8 @@ static size_t paragraph_end(const sat_units *units, size_t at, size_t end, size_
     return at + 1;
 }
 
-/* True if a block begins with this paragraph, whatever stands around it: with a chance in proportion to
- * its size, so that blocks have one size in all texts. */
+/* True if a block begins with this paragraph, whatever stands around it: with a chance in
+ * proportion to its size, so that blocks have one size in all texts. */
 static bool is_anchor(const sat_units *units, size_t first, size_t end, uint64_t tokens) {
     const sat_unit *unit = &units->units[first];
     if (unit->begin == SAT_BEGIN_SECTION)
@@ -224,8 +224,8 @@ static satchel_status cut_span(chunker *c, size_t first, size_t end) {
     return status ? status : cut_block(c, first, end);
 }
 
-/* True if a span begins here: at a heading of a level that parts chunks, unless what stands before it in
- * its span is nothing but headings that it lies under. */
+/* True if a span begins here: at a heading of a level that parts chunks, unless what stands
+ * before it in its span is nothing but headings that it lies under. */
 static bool begins_span(const sat_units *units, size_t first, size_t at) {
     if (units->units[at].begin != SAT_BEGIN_SECTION)
         return false;

@@ -1,6 +1,6 @@
 /*
- * The parts a document is cut from: sections under their headings, and units, which are sentences or
- * pieces of sentences too long for a chunk. Private to chunk.c and chunk_units.c.
+ * The parts a document is cut from: sections under their headings, and units, which are sentences
+ * or pieces of sentences too long for a chunk. Private to chunk.c and chunk_units.c.
  */
 #ifndef SATCHEL_RETRIEVAL_CHUNK_H
 #define SATCHEL_RETRIEVAL_CHUNK_H

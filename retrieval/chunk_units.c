@@ -14,9 +14,9 @@ enum {
 
 /* ------------------------------------------------------------------ tokens */
 
-/* About what a WordPiece vocabulary makes of a text: a token for so many letters of a word, for each
- * three digits, for each character of a script without spaces, and for each other character. English
- * has six letters to a token, German with an English vocabulary four. */
+/* About what a WordPiece vocabulary makes of a text: a token for so many letters of a word, for
+ * each three digits, for each character of a script without spaces, and for each other
+ * character. English has six letters to a token, German with an English vocabulary four. */
 static uint32_t estimate(const char *text, size_t length, size_t letters_per_token) {
     size_t tokens = 0, letters = 0, digits = 0;
     for (size_t at = 0, size; at <= length; at += size) {
@@ -117,8 +117,8 @@ static uint32_t parent_of(const sat_units *units, uint32_t section) {
     return section == SAT_NO_SECTION ? section : units->sections[section].parent;
 }
 
-/* "A > B > C" of the headings above the section and its own; as many of the last as path_room holds,
- * and of the last alone as much. */
+/* "A > B > C" of the headings above the section and its own; as many of the last as path_room
+ * holds, and of the last alone as much. */
 static bool make_path(sat_units *units, uint32_t section, sat_buffer *scratch, sat_arena *paths) {
     uint32_t chain[LEVELS];
     size_t depth = 0;
@@ -233,8 +233,8 @@ static bool is_clause_mark(int32_t code) {
            (code >= 0x3000 && sat_is_punctuation(code));
 }
 
-/* The end of the word at `at`: before white space, behind a clause mark, or after about `most` bytes, but
- * never between a letter and its marks. */
+/* The end of the word at `at`: before white space, behind a clause mark, or after about `most`
+ * bytes, but never between a letter and its marks. */
 static size_t atom_end(const char *text, size_t end, size_t at, size_t most, bool *clause) {
     size_t start = at;
     *clause = false;
@@ -250,8 +250,8 @@ static size_t atom_end(const char *text, size_t end, size_t at, size_t most, boo
     return at;
 }
 
-/* Cuts a sentence that is too long for a chunk into pieces, several to a chunk so that chunks come out
- * even: at words, if there is a choice after a clause. */
+/* Cuts a sentence that is too long for a chunk into pieces, several to a chunk so that chunks
+ * come out even: at words, if there is a choice after a clause. */
 static bool add_pieces(unit_maker *maker, size_t start, size_t end, sat_unit_begin begin) {
     sat_units *units = maker->units;
     const char *text = units->text;

@@ -80,8 +80,8 @@ static const struct {
     {"ods", "application/vnd.oasis.opendocument.spreadsheet"},
 };
 
-/* Read as plain text without a look at the bytes. Files of other names are read so too, if their bytes
- * are text. */
+/* Read as plain text without a look at the bytes. Files of other names are read so too, if their
+ * bytes are text. */
 static const char text_extensions[] =
     "txt text log csv tsv json jsonl ndjson yaml yml toml ini cfg conf properties xml rst adoc "
     "asciidoc org tex bib srt vtt sub eml ics vcf diff patch c h cc cpp cxx hpp m mm swift kt kts "

@@ -23,8 +23,8 @@ typedef struct sat_document {
 void sat_document_init(sat_document *document, sat_memory *memory);
 void sat_document_free(sat_document *document);
 void sat_document_clear(sat_document *document); /* empty, as after init */
-/* Adds a locator, which begins no earlier than the last one. Its label is copied, NULL: none. False when
- * out of memory. */
+/* Adds a locator, which begins no earlier than the last one. Its label is copied, NULL: none.
+ * False when out of memory. */
 bool sat_document_locate(sat_document *document, int32_t kind, int64_t number, size_t start,
                          const char *label, size_t label_length) SAT_NODISCARD;
 
@@ -34,9 +34,10 @@ typedef struct sat_readers {
     size_t count, capacity;
 } sat_readers;
 
-/* Reads bytes into *document with the first reader that takes them: application readers, then text, Markdown,
- * HTML. media_type NULL: by the extension of `name`, else by content. UNSUPPORTED if no reader takes them
- * (binary content without a reader), with a message that names the type. */
+/* Reads bytes into *document with the first reader that takes them: application readers, then
+ * text, Markdown, HTML. media_type NULL: by the extension of `name`, else by content.
+ * UNSUPPORTED if no reader takes them (binary content without a reader), with a message that
+ * names the type. */
 satchel_status sat_document_read(sat_document *document, satchel_context *context,
                                  const sat_readers *readers, const char *media_type,
                                  const char *name, const void *data, size_t length,
@@ -44,12 +45,12 @@ satchel_status sat_document_read(sat_document *document, satchel_context *contex
 /* True if sat_document_read can take a file of this name without looking into it first. */
 bool sat_reader_known(const sat_readers *readers, const char *name);
 
-/* The media type of bytes that are not text ("application/pdf", or "application/octet-stream"), by what they
- * begin with and by characters that no text holds; NULL if they can be text. */
+/* The media type of bytes that are not text ("application/pdf", or "application/octet-stream"),
+ * by what they begin with and by characters that no text holds; NULL if they can be text. */
 const char *sat_binary_type(const void *data, size_t length);
 
-/* The built-in readers, each in its file. The document is empty before. They take any bytes: whether these
- * are text is asked before. */
+/* The built-in readers, each in its file. The document is empty before. They take any bytes:
+ * whether these are text is asked before. */
 satchel_status sat_read_text(sat_document *document, satchel_context *context, const void *data,
                              size_t length, satchel_error *error);
 satchel_status sat_read_markdown(sat_document *document, satchel_context *context, const void *data,
@@ -83,8 +84,8 @@ satchel_status sat_chunk_document(sat_chunk_list *out, sat_memory *memory,
                                   const sat_document *document, const satchel_embedder *embedder,
                                   int32_t budget, satchel_error *error);
 void sat_chunk_list_free(sat_chunk_list *list);
-/* The text that is embedded for a chunk: its heading path, an empty line, its text; appended to *out. The
- * one definition: ingest, re-embedding and the chunk's hash all use it. */
+/* The text that is embedded for a chunk: its heading path, an empty line, its text; appended to
+ * *out. The one definition: ingest, re-embedding and the chunk's hash all use it. */
 bool sat_chunk_embed_text(sat_buffer *out, const char *heading, const char *text, size_t length);
 
 #endif

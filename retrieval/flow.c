@@ -1,6 +1,6 @@
 /*
- * The flow writes nothing until there is text: breaks, marks and spaces before it are only noted, so
- * that empty elements leave no trace and the text never begins or ends with white space.
+ * The flow writes nothing until there is text: breaks, marks and spaces before it are only noted,
+ * so that empty elements leave no trace and the text never begins or ends with white space.
  */
 #include "retrieval/flow.h"
 

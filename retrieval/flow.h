@@ -1,7 +1,7 @@
 /*
- * Text from markup: a flow of words, line and paragraph breaks, list marks, table cells and headings
- * that becomes a document's text. What the Markdown and HTML readers have in common. Private to the
- * readers.
+ * Text from markup: a flow of words, line and paragraph breaks, list marks, table cells and
+ * headings that becomes a document's text. What the Markdown and HTML readers have in common.
+ * Private to the readers.
  */
 #ifndef SATCHEL_RETRIEVAL_FLOW_H
 #define SATCHEL_RETRIEVAL_FLOW_H

@@ -2,8 +2,8 @@
  * FTS5 with our terms: the tokenizer "satchel", the auxiliary function satchel_counts(), and the
  * queries that go with them.
  *
- * SQLite calls in here with its own result codes; a negative satchel_status can only be the tokenizer
- * out of memory.
+ * SQLite calls in here with its own result codes; a negative satchel_status can only be the
+ * tokenizer out of memory.
  */
 #include <string.h>
 
@@ -92,8 +92,8 @@ float sat_fts_length(const void *docsize, size_t size) {
     const uint8_t *bytes = docsize, *end = bytes + size;
     float length = 0;
     for (int column = 0; column < SAT_FTS_COLUMNS; column++) {
-        /* SQLite's variable-length integers: seven bits a byte, high ones first. Counts of terms fit
-         * 32 bits, so five bytes are enough. */
+        /* SQLite's variable-length integers: seven bits a byte, high ones first. Counts of terms
+         * fit 32 bits, so five bytes are enough. */
         uint64_t value = 0;
         for (int i = 0;; i++) {
             if (bytes == end || i == 5)

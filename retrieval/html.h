@@ -1,6 +1,6 @@
 /*
- * HTML as a stream of tokens, and its character references. Used by the HTML reader and, for the HTML
- * inside it, by the Markdown reader. Private to the readers.
+ * HTML as a stream of tokens, and its character references. Used by the HTML reader and, for the
+ * HTML inside it, by the Markdown reader. Private to the readers.
  */
 #ifndef SATCHEL_RETRIEVAL_HTML_H
 #define SATCHEL_RETRIEVAL_HTML_H
@@ -37,8 +37,8 @@ bool sat_html_next(sat_html *html, sat_html_token *token);
 bool sat_html_attribute(const sat_html *html, const sat_html_token *token, const char *name,
                         size_t *start, size_t *end);
 
-/* Decodes the character reference at text[0] == '&' to UTF-8 in out. Returns the bytes that it takes, 0
- * if there is none. `attribute`: the stricter rule there. */
+/* Decodes the character reference at text[0] == '&' to UTF-8 in out. Returns the bytes that it
+ * takes, 0 if there is none. `attribute`: the stricter rule there. */
 size_t sat_html_reference(const char *text, size_t length, bool attribute, char out[8],
                           size_t *out_length);
 /* The text with its character references decoded, into the flow or a buffer. */

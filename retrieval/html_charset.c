@@ -1,7 +1,7 @@
 /*
- * A page's bytes to UTF-8: what a byte order mark, the bytes themselves or, where they leave it open, the
- * page says. Encodings other than UTF-8, UTF-16 and Windows-1252 go through iconv where the C library
- * has it.
+ * A page's bytes to UTF-8: what a byte order mark, the bytes themselves or, where they leave it
+ * open, the page says. Encodings other than UTF-8, UTF-16 and Windows-1252 go through iconv where
+ * the C library has it.
  */
 #include <errno.h>
 #include <string.h>

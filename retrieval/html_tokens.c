@@ -1,15 +1,17 @@
 /*
  * The tokenizer of the HTML standard, as far as text needs it: tags with attributes, comments,
- * elements whose content is not markup. One pass, no memory, no tree: what a page says does not depend
- * on how its tags nest, and a tree's size and depth would be the page's to choose.
+ * elements whose content is not markup. One pass, no memory, no tree: what a page says does not
+ * depend on how its tags nest, and a tree's size and depth would be the page's to choose.
  *
- * Where a construct never ends, browsers drop the rest of the page; here it is text.
+ * Where markup never ends, browsers drop the rest of the page; here it is text. Scripts and styles
+ * are the exception: what follows one that never ends is code.
  */
 #include <string.h>
 
 #include "retrieval/html.h"
 
-/* Elements whose content is not markup, and what becomes of it. The index is the bit in `unclosed`. */
+/* Elements whose content is not markup, and what becomes of it. The index is the bit in
+ * `unclosed`. */
 static const struct raw_element {
     const char *name;
     enum { DROP, DECODE, KEEP } content;

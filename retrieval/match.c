@@ -123,8 +123,9 @@ static int look_at_sentence(void *user, size_t start, size_t end) {
     return end >= finder->limit;
 }
 
-/* Moves a bound that lies inside a word to where the word begins (forward: false) or ends, at most 32
- * bytes away and not past `limit`; in a script without spaces every border of a character will do. */
+/* Moves a bound that lies inside a word to where the word begins (forward: false) or ends, at
+ * most 32 bytes away and not past `limit`; in a script without spaces every border of a
+ * character will do. */
 static size_t word_border(const char *text, size_t length, size_t at, size_t limit, bool back) {
     while (at < length && ((uint8_t)text[at] & 0xC0) == 0x80)
         at = back ? at - 1 : at + 1;

@@ -1,7 +1,7 @@
 /*
  * HTML to text: what a reader of the page would see, in the order of the source. Blocks become
- * paragraphs, list items and table rows lines; white space collapses but for <pre>; images give their alternative
- * text; scripts, templates, hidden elements and ruby readings are left out.
+ * paragraphs, list items and table rows lines; white space collapses but for <pre>; images give
+ * their alternative text; scripts, templates, hidden elements and ruby readings are left out.
  */
 #include "retrieval/html.h"
 

@@ -1,11 +1,11 @@
 /*
- * Markdown to text, through md4c: GitHub's dialect, with the YAML front matter that many files begin
- * with. Marks of emphasis, links and images go, their words stay; code is kept as it is; HTML inside is
- * read as HTML. Autolinks are left off: the words are there without them.
+ * Markdown to text, through md4c: GitHub's dialect, with the YAML front matter that many files
+ * begin with. Marks of emphasis, links and images go, their words stay; code is kept as it is; HTML
+ * inside is read as HTML. Autolinks are left off: the words are there without them.
  *
- * md4c takes time in proportion to lines times depth for nested containers, and repeats link addresses
- * and empty table cells without bound. A file that makes it do much more work than it has bytes is read
- * as plain text instead: Markdown is readable as it stands.
+ * md4c takes time in proportion to lines times depth for nested containers, and repeats link
+ * addresses and empty table cells without bound. A file that makes it do much more work than it has
+ * bytes is read as plain text instead: Markdown is readable as it stands.
  */
 #include <limits.h>
 #include <string.h>
@@ -212,8 +212,8 @@ static void take_title(sat_flow *flow, const char *text, line at) {
     sat_flow_title(flow, text + start, end - start);
 }
 
-/* The length of a YAML front matter: from a first line "---" to a line "---" or "...". It begins with a
- * key, so that a rule at the top is not taken for one. */
+/* The length of a YAML front matter: from a first line "---" to a line "---" or "...". It begins
+ * with a key, so that a rule at the top is not taken for one. */
 static size_t front_matter(sat_flow *flow, const char *text, size_t length) {
     line first = line_at(text, length, 0);
     if (!line_is(text, first, "---") || first.next == length)
@@ -252,8 +252,8 @@ static size_t container_mark(const char *text, line at, size_t i) {
     return numbered ? end + 1 - i : 0;
 }
 
-/* True if some line opens more containers than any document has inside each other: marks of quotes and
- * lists before its text, two columns of indentation counted as one. */
+/* True if some line opens more containers than any document has inside each other: marks of
+ * quotes and lists before its text, two columns of indentation counted as one. */
 static bool is_too_deep(const char *text, size_t length) {
     line at;
     for (size_t start = 0; start < length; start = at.next) {

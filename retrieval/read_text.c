@@ -1,6 +1,6 @@
 /*
- * Plain text: UTF-8 as it stands, other encodings decoded. And the look at bytes that says whether they
- * are text at all.
+ * Plain text: UTF-8 as it stands, other encodings decoded. And the look at bytes that says whether
+ * they are text at all.
  */
 #include <string.h>
 

@@ -1,13 +1,14 @@
 /*
  * The tokenizer: text to index terms.
  *
- * Text is folded (NFKC, case, marks of Latin and Greek letters) and cut into runs of letters, digits and marks; anything else ends a run. A
- * run of a script written without spaces gives its overlapping pairs of characters, or the character
- * when it stands alone; any other run is one term, stemmed if it is all ASCII letters.
+ * Text is folded (NFKC, case, marks of Latin and Greek letters) and cut into runs of letters,
+ * digits and marks; anything else ends a run. A run of a script written without spaces gives its
+ * overlapping pairs of characters, or the character when it stands alone; any other run is one
+ * term, stemmed if it is all ASCII letters.
  *
- * Folding changes lengths, so the text is folded in the smallest pieces that normalisation allows and
- * every character that comes out knows the bytes its piece came from. ASCII, which is most text, is
- * its own fold but for capitals and takes a short way.
+ * Folding changes lengths, so the text is folded in the smallest pieces that normalisation allows
+ * and every character that comes out knows the bytes its piece came from. ASCII, which is most
+ * text, is its own fold but for capitals and takes a short way.
  */
 #include "retrieval/terms.h"
 
@@ -183,7 +184,8 @@ static bool is_ascii(char byte) {
     return (uint8_t)byte < 0x80;
 }
 
-/* Takes ASCII from `at` on, but leaves a character that a mark may follow. Returns where it stopped. */
+/* Takes ASCII from `at` on, but leaves a character that a mark may follow. Returns where it
+ * stopped. */
 static size_t add_ascii(term_run *run, const char *text, size_t length, size_t at, int *result) {
     while (at < length && is_ascii(text[at]) && (at + 1 == length || is_ascii(text[at + 1]))) {
         char folded = ascii_fold[(uint8_t)text[at]];
@@ -231,8 +233,8 @@ static size_t piece_end(const char *text, size_t length, size_t at, bool *own) {
     return at;
 }
 
-/* Latin and Greek blocks: there marks are dropped, so that "fuhren" finds "führen". In other scripts a
- * mark makes another letter (Cyrillic и and й) or is a vowel. */
+/* Latin and Greek blocks: there marks are dropped, so that "fuhren" finds "führen". In other
+ * scripts a mark makes another letter (Cyrillic и and й) or is a vowel. */
 static bool is_latin_or_greek(int32_t code) {
     return code < 0x0250 || (code >= 0x0370 && code <= 0x03FF) ||
            (code >= 0x1E00 && code <= 0x1FFF) || (code >= 0x2C60 && code <= 0x2C7F) ||

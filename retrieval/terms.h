@@ -1,6 +1,6 @@
 /*
- * Index terms: the one tokenizer that documents, queries, match ranges and sentence scoring share, its
- * registration with FTS5, and our BM25. Private to retrieval.
+ * Index terms: the one tokenizer that documents, queries, match ranges and sentence scoring share,
+ * its registration with FTS5, and our BM25. Private to retrieval.
  */
 #ifndef SATCHEL_RETRIEVAL_TERMS_H
 #define SATCHEL_RETRIEVAL_TERMS_H
@@ -9,8 +9,8 @@
 
 #include "base/base.h"
 
-/* Raised whenever the terms of any text change; stored in each store. A build without stemming makes other
- * terms. */
+/* Raised whenever the terms of any text change; stored in each store. A build without stemming
+ * makes other terms. */
 #ifdef SATCHEL_HAVE_STEMMERS
 #define SAT_TERMS_VERSION 1
 #else
@@ -18,9 +18,9 @@
 #endif
 
 /* Calls term(user, term, length, start, end) for each index term of valid UTF-8 text, in order:
- * NFKC-casefolded, stemmed, pairs of characters where scripts have no spaces; start and end are the bytes of the text it
- * comes from. A non-zero return stops and is returned. Terms longer than 64 bytes are cut at a character
- * border. Out of memory returns SATCHEL_OUT_OF_MEMORY. */
+ * NFKC-casefolded, stemmed, pairs of characters where scripts have no spaces; start and end are
+ * the bytes of the text it comes from. A non-zero return stops and is returned. Terms longer
+ * than 64 bytes are cut at a character border. Out of memory returns SATCHEL_OUT_OF_MEMORY. */
 typedef int (*sat_term_function)(void *user, const char *term, size_t length, size_t start,
                                  size_t end);
 
@@ -36,31 +36,31 @@ int sat_terms_each(sat_terms *terms, const char *text, size_t length, sat_term_f
 int sat_terms_index(sat_terms *terms, const char *text, size_t length, sat_term_function term,
                     sat_term_function beside, void *user);
 
-/* True for characters whose runs give pairs: those of scripts without spaces, and Hangul syllables, which
- * have spaces but glue particles to their words. */
+/* True for characters whose runs give pairs: those of scripts without spaces, and Hangul
+ * syllables, which have spaces but glue particles to their words. */
 bool sat_term_in_pairs(int32_t code);
 
-/* A term's prefix class: the bytes of its first five characters, if it has more and its script is
- * spaced; else 0. Terms of one class count as near matches of each other: a stemmer for every language
- * that has none. */
+/* A term's prefix class: the bytes of its first five characters, if it has more and its script
+ * is spaced; else 0. Terms of one class count as near matches of each other: a stemmer for every
+ * language that has none. */
 size_t sat_term_prefix(const char *term, size_t length);
 
 /* Registers on a connection the FTS5 tokenizer "satchel" and the auxiliary function
- * "satchel_counts(table)": a blob that says how often each phrase of the MATCH expression stands in the
- * current row, for sat_bm25_add(). Query-time tokenizing (FTS5_TOKENIZE_QUERY)
- * takes its text verbatim as one term: match strings are built by sat_query_terms_match() from terms
+ * "satchel_counts(table)": a blob that says how often each phrase of the MATCH expression stands
+ * in the current row, for sat_bm25_add(). Query-time tokenizing (FTS5_TOKENIZE_QUERY) takes its
+ * text verbatim as one term: match strings are built by sat_query_terms_match() from terms
  * already made. The table has the columns title, heading, body, in this order, and detail=full. */
 satchel_status sat_fts_register(sqlite3 *database, sat_memory *memory, satchel_error *error);
 
-/* What a term weighs in a query if its word only asks ("who", "wann", 什么): it stands for what the text
- * that answers does not repeat. */
+/* What a term weighs in a query if its word only asks ("who", "wann", 什么): it stands for what
+ * the text that answers does not repeat. */
 #define SAT_ASKING_WEIGHT 0.2f
 /* True if the word, or the characters of a script without spaces, at text[start..end) only ask.
  * scratch->failed afterwards: out of memory. asking.c */
 bool sat_asks(const char *text, size_t length, size_t start, size_t end, sat_buffer *scratch);
 
-/* The distinct terms of a query, and their distinct prefix classes. A very long query is its first 256
- * terms. */
+/* The distinct terms of a query, and their distinct prefix classes. A very long query is its
+ * first 256 terms. */
 typedef struct sat_query_terms {
     sat_arena arena;
     struct sat_query_term {
@@ -86,27 +86,28 @@ satchel_status sat_query_terms_make(sat_query_terms *out, sat_terms *terms, cons
 void sat_query_terms_free(sat_query_terms *query);
 /* Index of a term in the query, -1 if absent. */
 int sat_query_terms_find(const sat_query_terms *query, const char *term, size_t length);
-/* Indices of the lone characters of the query that a pair of characters of a text begins and ends with, -1
- * each if absent. */
+/* Indices of the lone characters of the query that a pair of characters of a text begins and
+ * ends with, -1 each if absent. */
 void sat_query_terms_find_lone(const sat_query_terms *query, const char *term, size_t length,
                                int found[2]);
 /* Index of the prefix class that a term is of in the query's prefixes, -1 if none. */
 int sat_query_terms_find_prefix(const sat_query_terms *query, const char *term, size_t length);
-/* Appends an FTS5 match expression that finds rows with any of the terms or prefixes: one phrase for each
- * term, then one for each prefix. Appends nothing for a query without terms, which matches nothing. */
+/* Appends an FTS5 match expression that finds rows with any of the terms or prefixes: one phrase
+ * for each term, then one for each prefix. Appends nothing for a query without terms, which
+ * matches nothing. */
 bool sat_query_terms_match(const sat_query_terms *query, sat_buffer *out);
 
 /*
- * Keyword scores: BM25 (k1 1.2, b 0.75) over all rows of the index at once, because a row's score looks
- * at the rows beside it. Per query term t, with idf(df) = ln(1 + (N - df + 0.5) / (df + 0.5)):
+ * Keyword scores: BM25 (k1 1.2, b 0.75) over all rows of the index at once, because a row's score
+ * looks at the rows beside it. Per query term:
  *
- *   tf'  = tf + 0.5 (tf before + tf after), the neighbours being of the same document: a passage cut in
- *          two is found by terms spread over both halves; the row's length likewise
+ *   idf  = ln(1 + (N - df + 0.5) / (df + 0.5)), df being the rows that hold it, of N
+ *   tf'  = tf + 0.5 (tf before + tf after), the neighbours being of the same document: a passage
+ *          cut in two is found by terms spread over both halves; the row's length likewise
  *   part = idf · tf' · (k1 + 1) / (tf' + k1 (1 - b + b · length' / mean length'))
  *   score = Σ over distinct terms of weight · max(part of the term, 0.7 · part of its prefix class)
  *
- * A term in the title or in the heading counts less than one in the body (see bm25.c), in tf and in
- * length.
+ * A term in the title or in the heading counts less than one in the body (counts.h), in tf and in length.
  */
 typedef struct sat_bm25 sat_bm25;
 
@@ -117,20 +118,20 @@ typedef struct sat_bm25_rows {
     const uint8_t *joined; /* (count) 1: of the same document as the row before */
 } sat_bm25_rows;
 
-/* Terms in a row, weighted by column, from the blob `sz` of the FTS5 shadow table <table>_docsize; a
- * negative number if the blob is damaged. */
+/* Terms in a row, weighted by column, from the blob `sz` of the FTS5 shadow table
+ * <table>_docsize; a negative number if the blob is damaged. */
 float sat_fts_length(const void *docsize, size_t size);
 
 /* The query must outlive it. */
 satchel_status sat_bm25_open(sat_bm25 **out, sat_memory *memory, const sat_query_terms *query,
                              satchel_error *error);
 void sat_bm25_close(sat_bm25 **bm25);
-/* One row that matches sat_query_terms_match(): its index in the rows, and its satchel_counts(). Each row
- * at most once, in any order. DAMAGED if the blob does not fit the query. */
+/* One row that matches sat_query_terms_match(): its index in the rows, and its satchel_counts().
+ * Each row at most once, in any order. DAMAGED if the blob does not fit the query. */
 satchel_status sat_bm25_add(sat_bm25 *bm25, size_t row, const void *counts, size_t size,
                             satchel_error *error);
-/* Scores of all rows, 0 where nothing matches: scores (rows->count). Also the idf of each query term:
- * idf (query->count), may be NULL. Call once, after all rows are added. */
+/* Scores of all rows, 0 where nothing matches: scores (rows->count). Also the idf of each query
+ * term: idf (query->count), may be NULL. Call once, after all rows are added. */
 satchel_status sat_bm25_finish(sat_bm25 *bm25, const sat_bm25_rows *rows, float *scores, float *idf,
                                satchel_error *error);
 

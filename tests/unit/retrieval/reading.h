@@ -7,7 +7,8 @@
 #include "retrieval/document.h"
 #include "retrieval/terms.h"
 
-/* Reads bytes as the given media type (NULL: by name and content); fails the test if they cannot be. */
+/* Reads bytes as the given media type (NULL: by name and content); fails the test if they cannot
+ * be. */
 static inline sat_document read_bytes(satchel_context *context, const sat_readers *readers,
                                       const char *type, const char *name, const void *data,
                                       size_t length) {

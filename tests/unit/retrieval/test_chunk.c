@@ -3,7 +3,7 @@
 
 /* ------------------------------------------------------------------ helpers */
 
-/* Counts a token for each word and each character of a script without spaces, and two special ones. */
+/* A token for each word and each character of a script without spaces, and two special ones. */
 typedef struct counter {
     uint64_t bytes, calls;
     size_t fail_at; /* call that fails, from 1; 0: none */
@@ -389,7 +389,7 @@ static size_t count_new(const sat_chunk_list *before, const sat_chunk_list *afte
     return fresh;
 }
 
-/* A sentence put in at a random border of sentences changes some chunks of its block and no others. */
+/* A sentence put in between two others changes some chunks of its block and no others. */
 static void expect_local_edits(satchel_context *context, const sat_document *document,
                                const char *sentence, const char *border, size_t most, double mean) {
     counter counted = {0};
@@ -523,8 +523,8 @@ static void any_document_is_cut_as_promised(void **state) {
         "\xC2\xA0",
         "3.14",
         "!",
-        "A long sentence with many words in it, of which "
-        "some stand after commas, others after none at all, so that it has to be cut somewhere. "};
+        ("A long sentence with many words in it, of which some stand after commas, others after "
+         "none at all, so that it has to be cut somewhere. ")};
     uint64_t seed = 61;
     for (int round = 0; round < 400; round++) {
         sat_document document = new_document(context, "");

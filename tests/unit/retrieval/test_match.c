@@ -118,8 +118,8 @@ static void a_snippet_without_matches_is_the_beginning(void **state) {
     expect_snippet(*state, "nothing", text, 40, "The harbour lies in the west of the town");
 }
 
-/* Whatever the text: within it, on borders of characters, not much longer than asked for, around the
- * match that is there. */
+/* Whatever the text: within it, on borders of characters, not much longer than asked for, around
+ * the match that is there. */
 static void snippets_keep_their_bounds(void **state) {
     static const char *const words[] = {"word",
                                         "a",
