@@ -22,7 +22,7 @@ def sync(store, folder):
     start = time.time()
     done = None
     for event in store.sync(folder, root="bench"):
-        if isinstance(event, satchel.DoneEvent):
+        if isinstance(event, satchel.SyncDoneEvent):
             done = event
     return time.time() - start, done
 
