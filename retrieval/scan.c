@@ -36,6 +36,12 @@ static satchel_status no_memory(const sat_scan *scan, satchel_error *error) {
          ? ((scan)->items[(scan)->count++] = (value), true)                                        \
          : false)
 
+satchel_status sat_scan_note_failure(sat_scan *scan, int64_t failure, satchel_error *error) {
+    if (!PUSH(scan, failures, failure_count, failure_capacity, failure))
+        return no_memory(scan, error);
+    return SATCHEL_OK;
+}
+
 /* ------------------------------------------------------------------ names */
 
 bool sat_scan_path(const sat_scan *scan, const char *relative, sat_buffer *out) {
@@ -221,8 +227,9 @@ static satchel_status compare(sat_scan *scan, sat_connection *reader, const char
     if (known.failure && known.failure_size == size &&
         known.failure_modified_ns == info->modified_ns && known.failure_readers == scan->readers &&
         is_lasting(known.failure_status)) {
-        if (!PUSH(scan, failures, failure_count, failure_capacity, known.failure))
-            return no_memory(scan, error);
+        status = sat_scan_note_failure(scan, known.failure, error);
+        if (status)
+            return status;
         return report(scan, relative, known.failure_status, known.failure_skipped,
                       known.failure_message, error);
     }

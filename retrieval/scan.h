@@ -71,6 +71,8 @@ satchel_status sat_scan_name(const sat_scan *scan, const char *relative, sat_buf
                              satchel_error *error);
 /* The absolute path. */
 bool sat_scan_path(const sat_scan *scan, const char *relative, sat_buffer *out);
+/* A failure's row that still holds. */
+satchel_status sat_scan_note_failure(sat_scan *scan, int64_t failure, satchel_error *error);
 /* True if a document of this name lies where the scan could not look. */
 bool sat_scan_is_kept(const sat_scan *scan, const char *name);
 /* A missing document of this content that is not taken yet; NULL if none. */

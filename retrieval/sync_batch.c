@@ -220,7 +220,7 @@ static satchel_status write_failure(sat_sync *sync, sat_connection *writer,
                     "readers, skipped, noted) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) "
                     "ON CONFLICT(name) DO UPDATE SET root = ?2, path = ?3, status = ?4, "
                     "message = ?5, size = ?6, modified = ?7, readers = ?8, skipped = ?9, "
-                    "noted = ?10");
+                    "noted = ?10 RETURNING id");
     sat_bind_text(&query, 1, item->name, strlen(item->name));
     sat_bind_int(&query, 2, sync->scan.root_id);
     sat_bind_text(&query, 3, item->path, strlen(item->path));
@@ -231,7 +231,11 @@ static satchel_status write_failure(sat_sync *sync, sat_connection *writer,
     sat_bind_int(&query, 8, sync->scan.readers);
     sat_bind_int(&query, 9, item->event.change == SATCHEL_FILE_SKIPPED);
     sat_bind_int(&query, 10, sat_clock_unix_ms());
-    return sat_query_run(&query, error);
+    int64_t id = 0;
+    while (sat_query_row(&query))
+        id = sat_column_int(&query, 0);
+    satchel_status status = sat_query_end(&query, error);
+    return status ? status : sat_scan_note_failure(&sync->scan, id, error);
 }
 
 static satchel_status touch(sat_connection *writer, const sat_batch_item *item,
@@ -412,7 +416,7 @@ static int compare_ids(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-/* Failures of this root that neither stand as they were nor were noted just now. */
+/* Failures of this root that the scan did not meet again and this sync did not note. */
 static satchel_status find_stale_failures(sat_sync *sync, sat_connection *reader, int64_t **ids,
                                           size_t *count, satchel_error *error) {
     sat_scan *scan = &sync->scan;
@@ -421,9 +425,8 @@ static satchel_status find_stale_failures(sat_sync *sync, sat_connection *reader
     if (scan->failure_count > 0)
         qsort(scan->failures, scan->failure_count, sizeof *scan->failures, compare_ids);
     sat_query query;
-    sat_query_begin(&query, reader, "SELECT id, name FROM failure WHERE root = ?1 AND noted < ?2");
+    sat_query_begin(&query, reader, "SELECT id, name FROM failure WHERE root = ?1");
     sat_bind_int(&query, 1, scan->root_id);
-    sat_bind_int(&query, 2, sync->started_ms);
     while (ok && sat_query_row(&query)) {
         int64_t id = sat_column_int(&query, 0);
         if (scan->failure_count > 0 &&
