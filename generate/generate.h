@@ -75,7 +75,8 @@ satchel_status sat_encoder_open(sat_encoder **out, satchel_context *context, sat
                                 const char *name, const sat_encoder_options *options,
                                 satchel_error *error);
 void sat_encoder_close(sat_encoder **encoder);
-/* Strings live as long as the encoder. */
+/* Strings live as long as the encoder. max_tokens is what a document may have: the model's limit less
+ * the document prefix. */
 void sat_encoder_info(const sat_encoder *encoder, satchel_model_info *info);
 /* As satchel_model_embed / _tokenize. Thread-safe: calls take scratch of their own. */
 satchel_status sat_encoder_embed(sat_encoder *encoder, int32_t role, const satchel_text *texts,
