@@ -173,6 +173,17 @@ static void marks_are_put_in_canonical_order(void **state) {
     assert_memory_equal(feed[0].word, forward, feed[0].length);
 }
 
+/* But not across a character of class 0, though it is dropped itself (U+034F joins graphemes). */
+static void marks_stay_behind_what_parts_them(void **state) {
+    const char *text = "a\xE3\x80\xAE\xCD\x8F\xF0\x96\xBF\xB0",
+               *kept = "a\xE3\x80\xAE\xF0\x96\xBF\xB0";
+    sat_wordpiece_feed feed;
+    sat_wordpiece_begin(&feed, shared.wordpiece[0], NULL, 0, false);
+    assert_int_equal(sat_wordpiece_add(&feed, text, strlen(text), NULL), SATCHEL_OK);
+    assert_int_equal(feed.length, strlen(kept));
+    assert_memory_equal(feed.word, kept, feed.length);
+}
+
 static void cased_vocabularies_keep_case_and_accents(void **state) {
     const sat_wordpiece *cased = shared.wordpiece[2];
     check(cased, "Hello hello", 11, "Hello hello");
@@ -443,6 +454,7 @@ int main(void) {
         cmocka_unit_test(syllables_and_signs_are_decomposed),
         cmocka_unit_test(words_of_more_than_100_characters_are_unknown),
         cmocka_unit_test(marks_are_put_in_canonical_order),
+        cmocka_unit_test(marks_stay_behind_what_parts_them),
         cmocka_unit_test(cased_vocabularies_keep_case_and_accents),
         cmocka_unit_test(text_never_becomes_a_special_token),
         cmocka_unit_test(invalid_text_is_refused_by_its_byte),
