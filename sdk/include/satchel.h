@@ -159,12 +159,14 @@ typedef void (*satchel_log_function)(void *user, int32_t level, const char *mess
 
 /* Instruction-set levels, in rising order within a family. */
 enum {
-    SATCHEL_CPU_DEFAULT = 0, /* the best the machine has */
-    SATCHEL_CPU_C = 1,       /* portable C */
-    SATCHEL_CPU_AVX2 = 10,   /* AVX2, FMA, F16C */
-    SATCHEL_CPU_AVX512 = 12, /* AVX-512 F, BW, DQ, VL, VNNI */
-    SATCHEL_CPU_NEON = 20,   /* AArch64 baseline */
-    SATCHEL_CPU_DOTPROD = 21 /* AArch64 SDOT/UDOT */
+    SATCHEL_CPU_DEFAULT = 0,  /* the best the machine has */
+    SATCHEL_CPU_C = 1,        /* portable C */
+    SATCHEL_CPU_AVX2 = 10,    /* AVX2, FMA, F16C */
+    SATCHEL_CPU_AVXVNNI = 11, /* and AVX-VNNI: 256-bit int8 dot products */
+    SATCHEL_CPU_AVX512 = 12,  /* AVX-512 F, BW, DQ, VL, VNNI */
+    SATCHEL_CPU_NEON = 20,    /* AArch64 baseline */
+    SATCHEL_CPU_DOTPROD = 21, /* AArch64 SDOT/UDOT */
+    SATCHEL_CPU_I8MM = 22     /* and int8 matrix products */
 };
 
 typedef struct satchel_context_options {
@@ -743,6 +745,131 @@ SATCHEL_API satchel_status satchel_stream_next(satchel_stream *stream, satchel_e
                                                size_t size, satchel_error *error);
 /* Ends the work where it stands; what was committed stays. */
 SATCHEL_API void satchel_stream_close(satchel_stream **stream);
+
+/* ------------------------------------------------------------------ clustering */
+
+/* Where the points of a clustering come from: exactly one of rows, path and read. Points are rows of
+ * `dimension` floats; NaN or infinity in any gives INVALID_ARGUMENT, naming the row. */
+typedef struct satchel_points {
+    size_t struct_size;
+    uint64_t count;    /* N */
+    int32_t dimension; /* D: 1 to 65,536 */
+    int32_t reserved;
+    const float *rows; /* (count, dimension) in memory, or mapped by the caller */
+    size_t stride;     /* floats from one row to the next; 0: dimension */
+    const char *path;  /* a local file with the rows as little-endian float32, read in blocks */
+    uint64_t offset;   /* bytes before the first row in that file */
+    /* Writes rows first .. first + count - 1 to out: (count, dimension). Called with rising `first` in
+     * each pass over the points, several passes in all, always with the same answer. It runs on
+     * the calling thread. Returns SATCHEL_OK or a negative status. */
+    satchel_status (*read)(void *user, uint64_t first, size_t count, float *out);
+    void *user;
+} satchel_points;
+
+enum {
+    SATCHEL_KMEANS_EUCLIDEAN = 0, /* least squared distance to the centroid, the mean */
+    SATCHEL_KMEANS_INNER_PRODUCT =
+        1 /* greatest inner product; centroids have length 1 (spherical) */
+};
+
+enum {
+    SATCHEL_KMEANS_EXACT = 0, /* every iteration is Lloyd's, over all points */
+    SATCHEL_KMEANS_FAST =
+        1 /* samples first and stops early; see docs/kmeans.md for what it costs */
+};
+
+enum {
+    SATCHEL_INIT_DEFAULT =
+        0, /* GIVEN if there are initial centroids, else PLUS_PLUS or PARALLEL by size */
+    SATCHEL_INIT_GIVEN = 1,  /* options.initial */
+    SATCHEL_INIT_RANDOM = 2, /* k distinct rows, each equally likely */
+    SATCHEL_INIT_PLUS_PLUS =
+        3,                    /* k-means++: rows drawn by squared distance to those drawn before */
+    SATCHEL_INIT_PARALLEL = 4 /* k-means||: as above in few passes, for large k */
+};
+
+enum {
+    SATCHEL_STOP_ITERATIONS = 1, /* all iterations were done */
+    SATCHEL_STOP_UNCHANGED = 2,  /* no label changed: a fixed point */
+    SATCHEL_STOP_TOLERANCE = 3   /* the centroids moved no farther than the tolerance */
+};
+
+/* How far a clustering is. Called after each pass over the points, on the calling thread; return
+ * non-zero to stop with CANCELLED. */
+typedef struct satchel_kmeans_progress {
+    int32_t
+        iteration; /* 0 while seeding, then 1 to iterations, then iterations + 1: final labels */
+    int32_t iterations; /* at most */
+    uint64_t moved;     /* points whose label changed in this iteration */
+    double shift;       /* root of the summed squared movement of the centroids */
+    int64_t elapsed_ms;
+} satchel_kmeans_progress;
+typedef int32_t (*satchel_kmeans_progress_function)(void *user,
+                                                    const satchel_kmeans_progress *progress);
+
+typedef struct satchel_kmeans_options {
+    size_t struct_size;
+    int32_t iterations; /* at most; default 25; -1: none, only seeding and labels */
+    int32_t objective;  /* SATCHEL_KMEANS_EUCLIDEAN or _INNER_PRODUCT */
+    int32_t mode;       /* SATCHEL_KMEANS_EXACT or _FAST */
+    int32_t init;       /* SATCHEL_INIT_* */
+    const float
+        *initial; /* (k, dimension); copied before `centroids` is written: may be the same */
+    /* Stops when shift² <= tolerance · mean variance of the D coordinates. 0: only when no label
+     * changes. Compared exactly: same result everywhere. */
+    double tolerance;
+    uint64_t seed; /* same seed, same result: on every CPU, for any threads and memory */
+    uint64_t
+        memory_budget; /* bytes of working memory; default: what speed asks for (see docs/kmeans.md) */
+    int32_t threads; /* at most; default: the context's */
+    int32_t reserved;
+    satchel_kmeans_progress_function progress;
+    void *progress_user;
+    const satchel_cancel *cancel;
+} satchel_kmeans_options;
+
+SATCHEL_API void satchel_kmeans_options_init(satchel_kmeans_options *options, size_t struct_size);
+
+typedef struct satchel_kmeans_info {
+    double inertia;     /* Σ squared distance (or Σ inner product) of points to their centroids */
+    int32_t iterations; /* done */
+    int32_t stop;       /* SATCHEL_STOP_* */
+    uint64_t empty;     /* clusters without a point in the end */
+    uint64_t products;  /* point-centroid pairs scored in int8 */
+    uint64_t rechecks;  /* pairs scored in double */
+    uint64_t memory_bytes; /* working memory held at most */
+    int64_t seed_ms, iterate_ms, final_ms;
+} satchel_kmeans_info;
+
+/* K when none is given: the whole number nearest to the root of count, at least 1. */
+SATCHEL_API size_t satchel_kmeans_default_k(uint64_t count);
+
+/* Clusters N points around k centroids by Lloyd's iterations, exactly: labels are those of a search in
+ * double precision with ties to the lowest index, and labels, centroids and inertia are the same
+ * bits at every CPU level, for any number of threads and any memory budget. Returned labels and inertia belong
+ * to the returned centroids. A cluster that loses its last point is given a place beside the
+ * largest cluster's centroid. O(N·k·D) int8 products an iteration at most, fewer as centroids settle.
+ *
+ * centroids: (k, dimension), required. labels: (count), may be NULL. info: may be NULL, filled up
+ * to info_size bytes. On failure the outputs hold nothing of use.
+ * Errors: INVALID_ARGUMENT (k of 0 or over count, dimension, sizes that overflow, NaN or infinity in points
+ * or initial centroids, values beyond ±1e30), OUT_OF_MEMORY, MEMORY_LIMIT (names the need), CANCELLED,
+ * CALLBACK (a read or progress function failed), NOT_FOUND, IO, DAMAGED (a file too short). */
+SATCHEL_API satchel_status satchel_kmeans(satchel_context *context, const satchel_points *points,
+                                          size_t k, float *centroids, int32_t *labels,
+                                          satchel_kmeans_info *info, size_t info_size,
+                                          const satchel_kmeans_options *options,
+                                          satchel_error *error);
+
+/* Labels points by their nearest of k given centroids: same score, ties and bits as above. labels:
+ * (count), may be NULL. distances: (count), squared distance (or inner product), may be NULL. Of the
+ * options objective, memory_budget, threads, progress and cancel are read. */
+SATCHEL_API satchel_status satchel_kmeans_assign(satchel_context *context,
+                                                 const satchel_points *points, size_t k,
+                                                 const float *centroids, int32_t *labels,
+                                                 double *distances,
+                                                 const satchel_kmeans_options *options,
+                                                 satchel_error *error);
 
 #ifdef __cplusplus
 }
