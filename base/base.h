@@ -6,6 +6,7 @@
  *   context.h  the parts of a context: allocator, memory limit, CPU level, kernels, pool, log
  *   file.h     the file table: open, read, write, sync, map, rename, list
  *   pool.h     thread pool with priorities, locks
+ *   thread.h   starting a thread of the library's own
  *   cpu.h      instruction-set levels
  *   vector.h   kernels on vectors of float
  *   text.h     UTF-8, UTF-16, Unicode categories, normalisation, words, sentences
@@ -26,6 +27,7 @@
 #include "base/status.h"
 #include "base/stream.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "base/vector.h"
 
 #endif

@@ -12,15 +12,14 @@
  */
 #include "base/pool.h"
 
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 /* How long a thread out of work looks for more before it sleeps: the gap between two regions of one
  * forward pass is shorter, a wake-up through the kernel costs about as much. */
 #define SPIN_NS 50000
-/* Workers run kernels with scratch from the heap; a phone app has many threads. */
-#define WORKER_STACK ((size_t)512 * 1024)
 #define OPEN ((uint32_t)1 << 31)
 
 typedef struct worker {
@@ -117,11 +116,7 @@ static void *worker_main(void *argument) {
     sat_pool *pool = self->pool;
     uint64_t seen = 0;
     bool spin = false;
-#if defined(__linux__)
-    pthread_setname_np(pthread_self(), "satchel");
-#elif defined(__APPLE__)
-    pthread_setname_np("satchel");
-#endif
+    sat_thread_name();
     for (;;) {
         if (spin) {
             int64_t until = now_ns() + SPIN_NS;
@@ -148,17 +143,6 @@ static void *worker_main(void *argument) {
 static void start_workers(sat_pool *pool, int threads) {
     if (pool->started >= threads - 1)
         return;
-    /* The application's signal handlers are for its own threads; faults stay deliverable. */
-    sigset_t blocked, before;
-    sigfillset(&blocked);
-    static const int kept[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
-    for (size_t i = 0; i < SAT_COUNT(kept); i++)
-        sigdelset(&blocked, kept[i]);
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    pthread_attr_t attributes;
-    bool sized = pthread_attr_init(&attributes) == 0;
-    if (sized)
-        pthread_attr_setstacksize(&attributes, WORKER_STACK);
     while (pool->started < threads - 1) {
         worker *next = &pool->workers[pool->started];
         next->pool = pool;
@@ -166,17 +150,12 @@ static void start_workers(sat_pool *pool, int threads) {
         next->asleep = false;
         if (pthread_cond_init(&next->wake, NULL) != 0)
             break;
-        /* A process with much thread-local storage needs more stack than that: the default then. */
-        if ((!sized || pthread_create(&next->thread, &attributes, worker_main, next) != 0) &&
-            pthread_create(&next->thread, NULL, worker_main, next) != 0) {
+        if (!sat_thread_start(&next->thread, worker_main, next)) {
             pthread_cond_destroy(&next->wake);
             break;
         }
         pool->started++;
     }
-    if (sized)
-        pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 satchel_status sat_pool_open(sat_pool **out, sat_memory *memory, int threads,
