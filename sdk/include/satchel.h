@@ -124,7 +124,8 @@ SATCHEL_API const char *satchel_status_name(satchel_status status);
 SATCHEL_API const char *satchel_version(void);
 /* 1 if the library is at least this version, else 0. */
 SATCHEL_API int32_t satchel_version_at_least(int32_t major, int32_t minor, int32_t patch);
-/* 1 if this build has the feature, else 0: "faiss", "html", "markdown", "stemmers", "encoder". */
+/* 1 if this build has the feature, else 0: "encoder", "faiss", "html", "kmeans", "markdown",
+ * "stemmers". */
 SATCHEL_API int32_t satchel_has_feature(const char *name);
 
 /* ------------------------------------------------------------------ context */
@@ -756,36 +757,36 @@ typedef struct satchel_points {
     int32_t dimension; /* D: 1 to 65,536 */
     int32_t reserved;
     const float *rows; /* (count, dimension) in memory, or mapped by the caller */
-    size_t stride;     /* floats from one row to the next; 0: dimension */
+    size_t stride;     /* rows only: floats from one row to the next; 0: dimension */
     const char *path;  /* a local file with the rows as little-endian float32, read in blocks */
-    uint64_t offset;   /* bytes before the first row in that file */
-    /* Writes rows first .. first + count - 1 to out: (count, dimension). Called with rising `first` in
-     * each pass over the points, several passes in all, always with the same answer. It runs on
+    uint64_t offset;   /* path only: bytes before the first row in that file */
+    /* Writes rows first .. first + count - 1 to out: (count, dimension). Called with rising `first`
+     * in each pass over the points, several passes in all, always with the same answer. It runs on
      * the calling thread. Returns SATCHEL_OK or a negative status. */
     satchel_status (*read)(void *user, uint64_t first, size_t count, float *out);
     void *user;
 } satchel_points;
 
 enum {
-    SATCHEL_KMEANS_EUCLIDEAN = 0, /* least squared distance to the centroid, the mean */
-    SATCHEL_KMEANS_INNER_PRODUCT =
-        1 /* greatest inner product; centroids have length 1 (spherical) */
+    /* Least squared distance to the centroid, which is the mean of its points. */
+    SATCHEL_KMEANS_EUCLIDEAN = 0,
+    /* Greatest inner product with the centroid, which is the mean's direction: length 1. With rows
+     * of length 1 this is clustering by cosine (spherical k-means). */
+    SATCHEL_KMEANS_INNER_PRODUCT = 1
 };
 
 enum {
     SATCHEL_KMEANS_EXACT = 0, /* every iteration is Lloyd's, over all points */
-    SATCHEL_KMEANS_FAST =
-        1 /* samples first and stops early; see docs/kmeans.md for what it costs */
+    SATCHEL_KMEANS_FAST = 1   /* samples first and stops early: docs/kmeans.md says what it costs */
 };
 
 enum {
-    SATCHEL_INIT_DEFAULT =
-        0, /* GIVEN if there are initial centroids, else PLUS_PLUS or PARALLEL by size */
-    SATCHEL_INIT_GIVEN = 1,  /* options.initial */
-    SATCHEL_INIT_RANDOM = 2, /* k distinct rows, each equally likely */
-    SATCHEL_INIT_PLUS_PLUS =
-        3,                    /* k-means++: rows drawn by squared distance to those drawn before */
-    SATCHEL_INIT_PARALLEL = 4 /* k-means||: as above in few passes, for large k */
+    /* GIVEN if there are initial centroids, else PLUS_PLUS or PARALLEL by size. */
+    SATCHEL_INIT_DEFAULT = 0,
+    SATCHEL_INIT_GIVEN = 1,     /* options.initial */
+    SATCHEL_INIT_RANDOM = 2,    /* k distinct rows, each equally likely */
+    SATCHEL_INIT_PLUS_PLUS = 3, /* k-means++: drawn by squared distance to those drawn before */
+    SATCHEL_INIT_PARALLEL = 4   /* k-means||: as above in few passes, for large k */
 };
 
 enum {
@@ -797,8 +798,7 @@ enum {
 /* How far a clustering is. Called after each pass over the points, on the calling thread; return
  * non-zero to stop with CANCELLED. */
 typedef struct satchel_kmeans_progress {
-    int32_t
-        iteration; /* 0 while seeding, then 1 to iterations, then iterations + 1: final labels */
+    int32_t iteration;  /* 0: seeding; 1 to iterations; then iterations + 1: final labels */
     int32_t iterations; /* at most */
     uint64_t moved;     /* points whose label changed in this iteration */
     double shift;       /* root of the summed squared movement of the centroids */
@@ -813,14 +813,14 @@ typedef struct satchel_kmeans_options {
     int32_t objective;  /* SATCHEL_KMEANS_EUCLIDEAN or _INNER_PRODUCT */
     int32_t mode;       /* SATCHEL_KMEANS_EXACT or _FAST */
     int32_t init;       /* SATCHEL_INIT_* */
-    const float
-        *initial; /* (k, dimension); copied before `centroids` is written: may be the same */
+    /* (k, dimension); read before `centroids` is written: may be the same array. */
+    const float *initial;
     /* Stops when shift² <= tolerance · mean variance of the D coordinates. 0: only when no label
      * changes. Compared exactly: same result everywhere. */
     double tolerance;
     uint64_t seed; /* same seed, same result: on every CPU, for any threads and memory */
-    uint64_t
-        memory_budget; /* bytes of working memory; default: what speed asks for (see docs/kmeans.md) */
+    /* Bytes of working memory; default: what speed asks for (see docs/kmeans.md). */
+    uint64_t memory_budget;
     int32_t threads; /* at most; default: the context's */
     int32_t reserved;
     satchel_kmeans_progress_function progress;
@@ -844,26 +844,29 @@ typedef struct satchel_kmeans_info {
 /* K when none is given: the whole number nearest to the root of count, at least 1. */
 SATCHEL_API size_t satchel_kmeans_default_k(uint64_t count);
 
-/* Clusters N points around k centroids by Lloyd's iterations, exactly: labels are those of a search in
- * double precision with ties to the lowest index, and labels, centroids and inertia are the same
- * bits at every CPU level, for any number of threads and any memory budget. Returned labels and inertia belong
- * to the returned centroids. A cluster that loses its last point is given a place beside the
- * largest cluster's centroid. O(N·k·D) int8 products an iteration at most, fewer as centroids settle.
+/* Clusters N points around k centroids by Lloyd's iterations, exactly: labels are those of a search
+ * in double precision with ties to the lowest index, and labels, centroids and inertia are the same
+ * bits at every CPU level, for any number of threads and any memory budget. Returned labels and
+ * inertia belong to the returned centroids. A cluster that loses its last point is given a place
+ * beside the largest cluster's centroid. O(N·k·D) int8 products an iteration at most, fewer as
+ * centroids settle.
  *
  * centroids: (k, dimension), required. labels: (count), may be NULL. info: may be NULL, filled up
  * to info_size bytes. On failure the outputs hold nothing of use.
- * Errors: INVALID_ARGUMENT (k of 0 or over count, dimension, sizes that overflow, NaN or infinity in points
- * or initial centroids, values beyond ±1e30), OUT_OF_MEMORY, MEMORY_LIMIT (names the need), CANCELLED,
- * CALLBACK (a read or progress function failed), NOT_FOUND, IO, DAMAGED (a file too short). */
+ * Errors: INVALID_ARGUMENT (count or k of 0, k over count, dimension, sizes that overflow, NaN or
+ * infinity in points or initial centroids, values beyond ±1e30), OUT_OF_MEMORY, MEMORY_LIMIT (names
+ * the need), CANCELLED, CALLBACK (a read function failed), NOT_FOUND, IO, DAMAGED (a
+ * file too short). */
 SATCHEL_API satchel_status satchel_kmeans(satchel_context *context, const satchel_points *points,
                                           size_t k, float *centroids, int32_t *labels,
                                           satchel_kmeans_info *info, size_t info_size,
                                           const satchel_kmeans_options *options,
                                           satchel_error *error);
 
-/* Labels points by their nearest of k given centroids: same score, ties and bits as above. labels:
- * (count), may be NULL. distances: (count), squared distance (or inner product), may be NULL. Of the
- * options objective, memory_budget, threads, progress and cancel are read. */
+/* Labels points by their nearest of k given centroids: same score, ties and bits as above, and k
+ * may be larger than count. labels: (count), may be NULL. distances: (count), squared distance (or
+ * inner product), may be NULL. No points, nothing to do. Of the options objective, memory_budget,
+ * threads, progress and cancel are read. */
 SATCHEL_API satchel_status satchel_kmeans_assign(satchel_context *context,
                                                  const satchel_points *points, size_t k,
                                                  const float *centroids, int32_t *labels,
