@@ -56,20 +56,6 @@ static texts read_texts(const char *path) {
     return in;
 }
 
-static const kernel_roof *roof_of(int32_t level) {
-#if defined(__x86_64__)
-    return level == SATCHEL_CPU_AVX512 ? &kernel_roof_avx512
-           : level == SATCHEL_CPU_AVX2 ? &kernel_roof_avx2
-                                       : NULL;
-#elif defined(__aarch64__)
-    return level == SATCHEL_CPU_DOTPROD ? &kernel_roof_dotprod
-           : level == SATCHEL_CPU_NEON  ? &kernel_roof_neon
-                                        : NULL;
-#else
-    return NULL;
-#endif
-}
-
 /* The best of several tries, in 1e9 operations a second. */
 static double best_rate(double (*run)(size_t rounds)) {
     double best = 0;
@@ -100,7 +86,7 @@ int main(int count, char **arguments) {
     float *out = malloc((in.count + 1) * (size_t)info.dimension * sizeof *out);
     if (!out)
         die("out of memory");
-    const kernel_roof *roof = roof_of(satchel_context_cpu_level(context));
+    const kernel_roof *roof = kernel_roof_for(satchel_context_cpu_level(context));
     printf("%s %.0f %.0f\n", satchel_context_cpu_name(context),
            roof ? best_rate(roof->float_ops) : 0, roof ? best_rate(roof->int8_ops) : 0);
     fflush(stdout);

@@ -55,23 +55,9 @@ static float *floats(size_t n) {
     return x;
 }
 
-static const kernel_roof *roof_of(int32_t level) {
-#if defined(__x86_64__)
-    return level == SATCHEL_CPU_AVX2     ? &kernel_roof_avx2
-           : level == SATCHEL_CPU_AVX512 ? &kernel_roof_avx512
-                                         : NULL;
-#elif defined(__aarch64__)
-    return level == SATCHEL_CPU_NEON      ? &kernel_roof_neon
-           : level == SATCHEL_CPU_DOTPROD ? &kernel_roof_dotprod
-                                          : NULL;
-#else
-    return NULL;
-#endif
-}
-
 static void roofs(int32_t level) {
     enum { BYTES = 256 << 20, ROUNDS = 20000 };
-    const kernel_roof *roof = roof_of(level);
+    const kernel_roof *roof = kernel_roof_for(level);
     float_roof = int8_roof = read_roof = 0;
     if (!roof)
         return;

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "sdk/include/satchel.h"
+
 typedef struct kernel_roof {
     const char *int8; /* the instructions behind int8_ops */
     /* Run `rounds` rounds and return the operations done, a multiply-add counting as two. */
@@ -15,6 +17,21 @@ typedef struct kernel_roof {
 
 extern const kernel_roof kernel_roof_avx2, kernel_roof_avx512, kernel_roof_neon,
     kernel_roof_dotprod;
+
+/* The roofs of a level, SATCHEL_CPU_*; NULL if none are known. */
+static inline const kernel_roof *kernel_roof_for(int32_t level) {
+#if defined(__x86_64__)
+    return level == SATCHEL_CPU_AVX2     ? &kernel_roof_avx2
+           : level == SATCHEL_CPU_AVX512 ? &kernel_roof_avx512
+                                         : NULL;
+#elif defined(__aarch64__)
+    return level == SATCHEL_CPU_NEON      ? &kernel_roof_neon
+           : level == SATCHEL_CPU_DOTPROD ? &kernel_roof_dotprod
+                                          : NULL;
+#else
+    return NULL;
+#endif
+}
 
 /* Keeps the compiler from seeing what a vector register holds. */
 #if defined(__x86_64__)

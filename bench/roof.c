@@ -1,0 +1,86 @@
+/*
+ * What the machine reaches in registers with several threads at once: the roofs that bench/kmeans.py sets
+ * its figures against.
+ *
+ *   roof THREADS LEVEL
+ *
+ * Prints GFLOP/s of fused multiply-adds and Gop/s of int8 dot products of all threads together with the
+ * instructions of a CPU level (its name, as "avx2"), and the name of those; "0 0" if not known.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/kernels/roof.h"
+
+enum { MOST_THREADS = 64, TRIES = 400, ROUNDS = 500000 };
+
+typedef struct job {
+    const kernel_roof *roof;
+    bool int8;
+    double best; /* operations a second */
+    pthread_t thread;
+} job;
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* The best of many short tries: the other threads are at work meanwhile, but others' pauses do not count. */
+static void *measure(void *of) {
+    job *it = of;
+    for (int i = 0; i < TRIES; i++) {
+        double start = now();
+        double ops = (it->int8 ? it->roof->int8_ops : it->roof->float_ops)(ROUNDS);
+        double rate = ops / (now() - start);
+        it->best = rate > it->best ? rate : it->best;
+    }
+    return NULL;
+}
+
+static double together(const kernel_roof *roof, bool int8, int threads) {
+    job jobs[MOST_THREADS] = {0};
+    double sum = 0;
+    for (int i = 0; i < threads; i++) {
+        jobs[i] = (job){.roof = roof, .int8 = int8};
+        if (pthread_create(&jobs[i].thread, NULL, measure, &jobs[i]) != 0) {
+            fprintf(stderr, "roof: cannot start a thread\n");
+            exit(1);
+        }
+    }
+    for (int i = 0; i < threads; i++) {
+        pthread_join(jobs[i].thread, NULL);
+        sum += jobs[i].best;
+    }
+    return sum * 1e-9;
+}
+
+int main(int count, char **arguments) {
+    int threads = count == 3 ? atoi(arguments[1]) : 0;
+    if (threads < 1 || threads > MOST_THREADS) {
+        fprintf(stderr, "usage: roof THREADS LEVEL\n");
+        return 2;
+    }
+    satchel_context *context = NULL;
+    const kernel_roof *roof = NULL;
+    /* The levels' names are the library's; a level that the machine lacks is refused by it. */
+    for (int32_t level = SATCHEL_CPU_C; level <= SATCHEL_CPU_I8MM && !roof; level++) {
+        satchel_context_options options = {.struct_size = sizeof options, .cpu_level = level};
+        if (satchel_context_open(&context, &options, NULL) != SATCHEL_OK)
+            continue;
+        if (strcmp(satchel_context_cpu_name(context), arguments[2]) == 0)
+            roof = kernel_roof_for(satchel_context_cpu_level(context));
+        satchel_context_close(&context);
+    }
+    if (!roof)
+        printf("0 0\n");
+    else
+        printf("%.1f %.1f %s\n", together(roof, false, threads), together(roof, true, threads),
+               roof->int8);
+    return 0;
+}
