@@ -5,6 +5,10 @@
 
 const sat_cluster_kernels *sat_cluster_kernels_for(int32_t level) {
     switch (level) {
+#if defined(__x86_64__)
+    case SATCHEL_CPU_AVX512:
+        return &sat_cluster_kernels_avx512;
+#endif
     default:
         return &sat_cluster_kernels_c;
     }

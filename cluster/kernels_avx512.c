@@ -1,0 +1,142 @@
+/*
+ * Kernels of clustering for AVX-512 (F, BW, DQ, VL, VNNI). A panel's step is two registers; eight rows
+ * by two registers are 16 independent sums, twice what hides the latency of vpdpbusd. Its unsigned
+ * operand is the panel, value + 128; the sums start from what that adds too much.
+ */
+#include <immintrin.h>
+
+#include "cluster/kernels_lanes.h"
+#include "sdk/include/satchel.h"
+
+enum { DEPTH = 4, OFFSET = 128 };
+
+static void dots_avx512(int32_t *out, const int8_t *rows, const sat_point *points,
+                        const uint8_t *centroids, const int32_t *labels, size_t stride,
+                        size_t count) {
+    for (size_t r = 0; r < count; r++, rows += stride) {
+        const uint8_t *c = centroids + (size_t)labels[r] * stride;
+        __m512i even = _mm512_setzero_si512(), odd = even;
+        size_t i = 0;
+        for (; i + 128 <= stride; i += 128) {
+            even =
+                _mm512_dpbusd_epi32(even, _mm512_loadu_si512(c + i), _mm512_loadu_si512(rows + i));
+            odd = _mm512_dpbusd_epi32(odd, _mm512_loadu_si512(c + i + 64),
+                                      _mm512_loadu_si512(rows + i + 64));
+        }
+        if (i < stride)
+            even =
+                _mm512_dpbusd_epi32(even, _mm512_loadu_si512(c + i), _mm512_loadu_si512(rows + i));
+        out[r] = _mm512_reduce_add_epi32(_mm512_add_epi32(even, odd)) - OFFSET * points[r].sum;
+    }
+}
+
+/* Lane r: the least of x[r]'s 16 lanes. */
+INLINE __m256 least_of_each(const __m512 *x) {
+    __m512 a[4], b[2], c;
+    EACH (i, 4) /* rows i and i + 4, 8 lanes of each */
+        a[i] = _mm512_min_ps(_mm512_shuffle_f32x4(x[i], x[i + 4], 0x44),
+                             _mm512_shuffle_f32x4(x[i], x[i + 4], 0xee));
+    EACH (i, 2) /* rows i, i + 4, i + 2, i + 6, 4 lanes of each */
+        b[i] = _mm512_min_ps(_mm512_shuffle_f32x4(a[i], a[i + 2], 0x88),
+                             _mm512_shuffle_f32x4(a[i], a[i + 2], 0xdd));
+    c = _mm512_min_ps(_mm512_unpacklo_ps(b[0], b[1]), _mm512_unpackhi_ps(b[0], b[1]));
+    c = _mm512_min_ps(c,
+                      _mm512_permute_ps(c, 0xee)); /* 128-bit lanes start with rows i and i + 1 */
+    return _mm512_castps512_ps256(_mm512_permutexvar_ps(
+        _mm512_setr_epi32(0, 1, 8, 9, 4, 5, 12, 13, 0, 0, 0, 0, 0, 0, 0, 0), c));
+}
+
+/* The fields of eight points that the bounds need, a row in each lane. */
+typedef struct fields {
+    __m256 error, length, square, threshold;
+} fields;
+
+INLINE fields fields_of(const sat_point *const *points) {
+    __m512 x[4], a[4],
+        b[4]; /* 128-bit lanes: fields 0 to 3 and 4 to 7 of row i, then of row i + 4 */
+    EACH (i, 4)
+        x[i] = _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps((const float *)points[i])),
+                                  _mm256_loadu_ps((const float *)points[i + 4]), 1);
+    EACH (i, 2) {
+        a[2 * i] = _mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]);
+        a[2 * i + 1] = _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]);
+    }
+    b[0] = _mm512_shuffle_ps(a[0], a[2], 0x44);
+    b[1] = _mm512_shuffle_ps(a[0], a[2], 0xee);
+    b[2] = _mm512_shuffle_ps(a[1], a[3], 0x44);
+    b[3] = _mm512_shuffle_ps(a[1], a[3], 0xee);
+    /* Now: field i of rows 0 to 3, field i + 4 of rows 0 to 3, the same of rows 4 to 7. */
+#define HALF(x, which) _mm512_castps512_ps256(_mm512_shuffle_f32x4(x, x, which))
+    return (fields){.error = HALF(b[1], 0x88),
+                    .length = HALF(b[2], 0x88),
+                    .square = HALF(b[3], 0x88),
+                    .threshold = HALF(b[0], 0xdd)};
+#undef HALF
+}
+
+INLINE uint32_t bounds(sat_tile *tile, __m256 least) {
+    const sat_panel *panel = tile->panel;
+    const __m256 zero = _mm256_setzero_ps();
+    fields f = fields_of(tile->points);
+    __m256 margin = _mm256_fmadd_ps(
+        f.error, _mm256_set1_ps(panel->error),
+        _mm256_fmadd_ps(f.length, _mm256_set1_ps(panel->length), _mm256_set1_ps(panel->slack)));
+    __m256 low = _mm256_sub_ps(least, margin), bound;
+    if (tile->inner)
+        bound = _mm256_max_ps(_mm256_fmadd_ps(low, f.square, _mm256_set1_ps(tile->offset)), zero);
+    else
+        bound = _mm256_sqrt_ps(_mm256_max_ps(_mm256_add_ps(low, f.square), zero));
+    __m256 code = _mm256_mul_ps(_mm256_add_ps(bound, _mm256_set1_ps(tile->drift)),
+                                _mm256_set1_ps(tile->per_unit));
+    code = _mm256_min_ps(_mm256_max_ps(code, zero), _mm256_set1_ps(65535));
+    _mm256_storeu_ps(tile->margin, margin);
+    _mm256_storeu_ps(tile->low, low);
+    _mm_storeu_si128((__m128i *)tile->code, _mm256_cvtusepi32_epi16(_mm256_cvttps_epi32(code)));
+    return _mm256_cmp_ps_mask(low, f.threshold, _CMP_LE_OQ);
+}
+
+static uint32_t tile_avx512(sat_tile *tile) {
+    const sat_panel *panel = tile->panel;
+    const uint8_t *bytes = panel->bytes;
+    __m512i dot[SAT_TILE][2];
+    EACH (r, SAT_TILE)
+        dot[r][0] = dot[r][1] = _mm512_set1_epi32(-OFFSET * tile->points[r]->sum);
+    for (size_t at = 0; at < tile->steps * DEPTH; at += DEPTH, bytes += SAT_PANEL * DEPTH) {
+        __m512i c0 = _mm512_load_si512(bytes), c1 = _mm512_load_si512(bytes + 64);
+        EACH (r, SAT_TILE) {
+            int32_t four;
+            memcpy(&four, tile->rows[r] + at, sizeof four);
+            __m512i x = _mm512_set1_epi32(four);
+            dot[r][0] = _mm512_dpbusd_epi32(dot[r][0], c0, x);
+            dot[r][1] = _mm512_dpbusd_epi32(dot[r][1], c1, x);
+        }
+    }
+    __m512 norm0 = _mm512_loadu_ps(panel->norm), norm1 = _mm512_loadu_ps(panel->norm + 16);
+    __m512 scale0 = _mm512_loadu_ps(panel->scale), scale1 = _mm512_loadu_ps(panel->scale + 16);
+    __m512 least[SAT_TILE];
+    EACH (r, SAT_TILE) {
+        __m512 scale = _mm512_set1_ps(tile->points[r]->scale);
+        __m512 s0 =
+            _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r][0]), _mm512_mul_ps(scale0, scale), norm0);
+        __m512 s1 =
+            _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r][1]), _mm512_mul_ps(scale1, scale), norm1);
+        _mm512_storeu_ps(tile->score[r], s0);
+        _mm512_storeu_ps(tile->score[r] + 16, s1);
+        least[r] = _mm512_min_ps(s0, s1);
+    }
+    return bounds(tile, least_of_each(least));
+}
+
+const sat_cluster_kernels sat_cluster_kernels_avx512 = {
+    .level = SATCHEL_CPU_AVX512,
+    .depth = DEPTH,
+    .offset = OFFSET,
+    .limit = 127,
+    .quantize = quantize,
+    .dots = dots_avx512,
+    .tile = tile_avx512,
+    .dot = dot,
+    .distance = distance,
+    .add = add,
+    .subtract = subtract,
+};
