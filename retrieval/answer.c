@@ -223,28 +223,13 @@ static satchel_status quote(answer *a, satchel_event *event, satchel_error *erro
     return SATCHEL_OK;
 }
 
-/* The page and the time of the sentence itself: its chunk may begin on an earlier page. What the
- * locators do not tell, or no longer, stays the chunk's. */
+/* The page and the time of the sentence itself: its chunk may begin on an earlier page. */
 static satchel_status find_place(answer *a, int64_t chunk, int64_t start, int32_t *page,
                                  int64_t *time_ms, satchel_error *error) {
     sat_connection *reader = NULL;
     satchel_status status = sat_reader_begin(a->store, a->cancel, &reader, error);
-    if (status)
-        return status;
-    sat_query query;
-    sat_query_begin(&query, reader,
-                    "SELECT kind, number FROM locator WHERE document = "
-                    "(SELECT document FROM chunk WHERE id = ?1) AND start <= ?2 ORDER BY ordinal");
-    sat_bind_int(&query, 1, chunk);
-    sat_bind_int(&query, 2, start);
-    while (sat_query_row(&query)) {
-        int64_t kind = sat_column_int(&query, 0);
-        if (kind == SATCHEL_LOCATOR_PAGE || kind == SATCHEL_LOCATOR_SLIDE)
-            *page = (int32_t)sat_column_int(&query, 1);
-        else if (kind == SATCHEL_LOCATOR_TIME)
-            *time_ms = sat_column_int(&query, 1);
-    }
-    status = sat_query_end(&query, error);
+    if (!status)
+        status = sat_place_find(reader, chunk, start, page, time_ms, error);
     sat_reader_end(reader);
     return status;
 }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Near-duplicates share at least this part of the terms of the one that has fewer. */
-#define DUPLICATE_SHARE 0.9f
+#include "retrieval/alike.h"
+
 #define NEAR_TERM 0.7f /* a term of the same prefix class only */
 
 /* A sentence on its way: the candidates, and before each passage's first the one that leads to it. */
@@ -20,8 +20,7 @@ typedef struct candidate {
     float cosine, pair_cosine;   /* c1, c2 */
     float cover, pair_cover;     /* cov, cov2 */
     float score;
-    uint64_t *terms; /* hashes of its distinct terms, ascending; in the arena */
-    size_t term_count;
+    sat_term_set terms; /* in the arena */
 } candidate;
 
 typedef struct work {
@@ -125,11 +124,6 @@ static int scan_term(void *user, const char *term, size_t length, size_t start, 
     return 0;
 }
 
-static int compare_hash(const void *a, const void *b) {
-    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-    return (left > right) - (left < right);
-}
-
 /* The distinct terms of a sentence, and which of the question's it has. */
 static satchel_status find_terms(work *self, size_t index, term_scan *scan, satchel_error *error) {
     candidate *item = &self->items[index];
@@ -139,16 +133,12 @@ static satchel_status find_terms(work *self, size_t index, term_scan *scan, satc
         return sat_memory_fail(self->memory, item->end - item->start, error);
     if (scan->count == 0)
         return SATCHEL_OK;
-    qsort(scan->hashes, scan->count, sizeof *scan->hashes, compare_hash);
-    size_t distinct = 0;
-    for (size_t i = 0; i < scan->count; i++)
-        if (distinct == 0 || scan->hashes[i] != scan->hashes[distinct - 1])
-            scan->hashes[distinct++] = scan->hashes[i];
-    item->terms = sat_arena_alloc(&self->arena, distinct * sizeof *item->terms);
-    if (!item->terms)
-        return sat_memory_fail(self->memory, distinct * sizeof *item->terms, error);
-    memcpy(item->terms, scan->hashes, distinct * sizeof *item->terms);
-    item->term_count = distinct;
+    size_t distinct = sat_hashes_distinct(scan->hashes, scan->count);
+    uint64_t *hashes = sat_arena_alloc(&self->arena, distinct * sizeof *hashes);
+    if (!hashes)
+        return sat_memory_fail(self->memory, distinct * sizeof *hashes, error);
+    memcpy(hashes, scan->hashes, distinct * sizeof *hashes);
+    item->terms = (sat_term_set){hashes, distinct};
     return SATCHEL_OK;
 }
 
@@ -302,18 +292,6 @@ static satchel_status embed_sentences(work *self, const satchel_cancel *cancel,
 
 /* ------------------------------------------------------------------ ranking */
 
-static bool near_duplicate(const candidate *a, const candidate *b) {
-    size_t i = 0, j = 0, both = 0;
-    while (i < a->term_count && j < b->term_count) {
-        uint64_t left = a->terms[i], right = b->terms[j];
-        both += left == right;
-        i += left <= right;
-        j += right <= left;
-    }
-    size_t fewer = a->term_count < b->term_count ? a->term_count : b->term_count;
-    return fewer > 0 && (float)both >= DUPLICATE_SHARE * (float)fewer;
-}
-
 static satchel_status rank(work *self, sat_extract *out, satchel_error *error) {
     float share = self->question->embedder ? self->question->share : 0, g = share * share;
     candidate *items = self->items;
@@ -338,7 +316,7 @@ static satchel_status rank(work *self, sat_extract *out, satchel_error *error) {
     for (size_t i = 0; i < count; i++) {
         bool repeated = false;
         for (size_t j = 0; j < kept && !repeated; j++)
-            repeated = near_duplicate(&items[i], &items[j]);
+            repeated = sat_term_sets_alike(&items[i].terms, &items[j].terms);
         if (repeated)
             continue;
         items[kept] = items[i];

@@ -276,6 +276,23 @@ sat_digest sat_column_digest(sat_query *query, int column) {
     return digest;
 }
 
+bool sat_column_floats(sat_query *query, int column, float *out, size_t count) {
+    size_t size;
+    const void *data = sat_column_blob(query, column, &size);
+    if (size != count * sizeof *out)
+        return false;
+    memcpy(out, data, size);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, out + i, 4);
+        bits = __builtin_bswap32(bits);
+        memcpy(out + i, &bits, 4);
+    }
+#endif
+    return true;
+}
+
 char *sat_column_copy(sat_query *query, int column, sat_arena *arena) {
     size_t length;
     const char *text = sat_column_text(query, column, &length);

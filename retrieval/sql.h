@@ -79,6 +79,8 @@ const char *sat_column_text(sat_query *query, int column, size_t *length);
 const void *sat_column_blob(sat_query *query, int column, size_t *length);
 /* A 16-byte digest; marks the store damaged if the column has another size. */
 sat_digest sat_column_digest(sat_query *query, int column);
+/* Decodes a vector, float32 little-endian; false if the column has not `count` of them. */
+bool sat_column_floats(sat_query *query, int column, float *out, size_t count);
 /* Copies a text into an arena; NULL when out of memory. */
 char *sat_column_copy(sat_query *query, int column, sat_arena *arena);
 

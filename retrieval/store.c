@@ -396,6 +396,24 @@ satchel_status sat_text_read(sat_connection *connection, int64_t document, int64
     return status;
 }
 
+satchel_status sat_place_find(sat_connection *connection, int64_t chunk, int64_t start,
+                              int32_t *page, int64_t *time_ms, satchel_error *error) {
+    sat_query query;
+    sat_query_begin(&query, connection,
+                    "SELECT kind, number FROM locator WHERE document = "
+                    "(SELECT document FROM chunk WHERE id = ?1) AND start <= ?2 ORDER BY ordinal");
+    sat_bind_int(&query, 1, chunk);
+    sat_bind_int(&query, 2, start);
+    while (sat_query_row(&query)) {
+        int64_t kind = sat_column_int(&query, 0);
+        if (kind == SATCHEL_LOCATOR_PAGE || kind == SATCHEL_LOCATOR_SLIDE)
+            *page = (int32_t)sat_column_int(&query, 1);
+        else if (kind == SATCHEL_LOCATOR_TIME)
+            *time_ms = sat_column_int(&query, 1);
+    }
+    return sat_query_end(&query, error);
+}
+
 static satchel_status find_text(sat_connection *reader, const char *name, size_t name_length,
                                 int64_t *document, int64_t *length, satchel_error *error) {
     sat_query query;

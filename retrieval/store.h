@@ -182,6 +182,10 @@ satchel_status sat_rows_retitle(sat_connection *writer, int64_t document, const 
  * there. */
 satchel_status sat_text_read(sat_connection *connection, int64_t document, int64_t start,
                              int64_t end, sat_buffer *out, satchel_error *error);
+/* The page and the time at byte `start` of the document that a chunk is of. What the locators do not
+ * tell, or no longer, is left as it is. */
+satchel_status sat_place_find(sat_connection *connection, int64_t chunk, int64_t start,
+                              int32_t *page, int64_t *time_ms, satchel_error *error);
 
 /* ------------------------------------------------------------------ ingest.c */
 
