@@ -10,6 +10,9 @@
 
 enum { DEPTH = 4, OFFSET = 128 };
 
+/* Keeps a sum in one register over a loop: GCC would copy it there and back in each round. */
+#define KEEP(x) __asm__("" : "+v"(x))
+
 static void dots_avx512(int32_t *out, const int8_t *rows, const sat_point *points,
                         const uint8_t *centroids, const int32_t *labels, size_t stride,
                         size_t count) {
@@ -101,6 +104,7 @@ static uint32_t tile_avx512(sat_tile *tile) {
     __m512i dot[SAT_TILE][2];
     EACH (r, SAT_TILE)
         dot[r][0] = dot[r][1] = _mm512_set1_epi32(-OFFSET * tile->points[r]->sum);
+#pragma GCC unroll 4
     for (size_t at = 0; at < tile->steps * DEPTH; at += DEPTH, bytes += SAT_PANEL * DEPTH) {
         __m512i c0 = _mm512_load_si512(bytes), c1 = _mm512_load_si512(bytes + 64);
         EACH (r, SAT_TILE) {
@@ -109,6 +113,8 @@ static uint32_t tile_avx512(sat_tile *tile) {
             __m512i x = _mm512_set1_epi32(four);
             dot[r][0] = _mm512_dpbusd_epi32(dot[r][0], c0, x);
             dot[r][1] = _mm512_dpbusd_epi32(dot[r][1], c1, x);
+            KEEP(dot[r][0]);
+            KEEP(dot[r][1]);
         }
     }
     __m512 norm0 = _mm512_loadu_ps(panel->norm), norm1 = _mm512_loadu_ps(panel->norm + 16);
