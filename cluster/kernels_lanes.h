@@ -5,6 +5,12 @@
 #ifndef SATCHEL_CLUSTER_KERNELS_LANES_H
 #define SATCHEL_CLUSTER_KERNELS_LANES_H
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 #include "cluster/kernels_rows.h"
 
 #if defined(__AVX512F__)
@@ -24,14 +30,19 @@ enum { LANES = 8, PARTS = LANES / SAT_WIDTH, BLOCK = 64 };
 typedef double doubles __attribute__((vector_size(8 * SAT_WIDTH)));
 typedef int64_t longs __attribute__((vector_size(8 * SAT_WIDTH)));
 typedef int32_t ints __attribute__((vector_size(4 * SAT_WIDTH)));
-typedef float floats __attribute__((vector_size(4 * SAT_WIDTH)));
 /* The same in memory, at any address. */
-typedef float stored_floats __attribute__((vector_size(4 * SAT_WIDTH), aligned(4), may_alias));
 typedef int64_t stored_longs __attribute__((vector_size(8 * SAT_WIDTH), aligned(8), may_alias));
 typedef int32_t stored_ints __attribute__((vector_size(4 * SAT_WIDTH), aligned(4), may_alias));
 
+/* Through intrinsics: compilers make two of a 512-bit conversion. */
 INLINE doubles widen(const float *x) {
-    return __builtin_convertvector((floats) * (const stored_floats *)x, doubles);
+#if defined(__AVX512F__)
+    return (doubles)_mm512_cvtps_pd(_mm256_loadu_ps(x));
+#elif defined(__AVX2__)
+    return (doubles)_mm256_cvtps_pd(_mm_loadu_ps(x));
+#else
+    return (doubles)vcvt_f64_f32(vld1_f32(x));
+#endif
 }
 
 INLINE double sum_lanes(const doubles *part) {
@@ -110,21 +121,22 @@ typedef struct quantizing {
 
 INLINE void quantize_block(int8_t *out, quantizing *q, const float *x, const float *centre) {
     int32_t values[BLOCK];
-#pragma GCC unroll 4
-    for (int i = 0; i < BLOCK; i += SAT_WIDTH) {
-        doubles y = widen(x + i);
-        if (centre)
-            y -= widen(centre + i);
-        y *= q->factor;
-        doubles near = (y * q->inverse + SAT_ROUND_MAGIC64) - SAT_ROUND_MAGIC64;
-        ints value = __builtin_convertvector(near, ints);
-        doubles e = y - near * q->scale;
-        *(stored_ints *)(values + i) = value;
-        q->sum += value;
-        q->values += value * value;
-        q->squares[i / SAT_WIDTH % 2] += y * y;
-        q->errors[i / SAT_WIDTH % 2] += e * e;
-    }
+    for (int i = 0; i < BLOCK; i += 2 * SAT_WIDTH)
+        EACH (part, 2) {
+            int at = i + part * SAT_WIDTH;
+            doubles y = widen(x + at);
+            if (centre)
+                y -= widen(centre + at);
+            y *= q->factor;
+            doubles near = (y * q->inverse + SAT_ROUND_MAGIC64) - SAT_ROUND_MAGIC64;
+            ints value = __builtin_convertvector(near, ints);
+            doubles e = y - near * q->scale;
+            *(stored_ints *)(values + at) = value;
+            q->sum += value;
+            q->values += value * value;
+            q->squares[part] += y * y;
+            q->errors[part] += e * e;
+        }
     for (int i = 0; i < BLOCK; i++)
         out[i] = (int8_t)values[i];
 }
