@@ -27,8 +27,9 @@ static const struct {
     int32_t level;
     const char *name;
 } levels[] = {
-    {SATCHEL_CPU_C, "c"},       {SATCHEL_CPU_AVX2, "avx2"},       {SATCHEL_CPU_AVX512, "avx512"},
-    {SATCHEL_CPU_NEON, "neon"}, {SATCHEL_CPU_DOTPROD, "dotprod"},
+    {SATCHEL_CPU_C, "c"},           {SATCHEL_CPU_AVX2, "avx2"}, {SATCHEL_CPU_AVXVNNI, "avxvnni"},
+    {SATCHEL_CPU_AVX512, "avx512"}, {SATCHEL_CPU_NEON, "neon"}, {SATCHEL_CPU_DOTPROD, "dotprod"},
+    {SATCHEL_CPU_I8MM, "i8mm"},
 };
 
 /* ------------------------------------------------------------------ levels */
@@ -48,7 +49,7 @@ static bool has_level(int32_t level) {
     unsigned a, b, c, d;
     if (level == SATCHEL_CPU_C)
         return true;
-    if (level != SATCHEL_CPU_AVX2 && level != SATCHEL_CPU_AVX512)
+    if (level != SATCHEL_CPU_AVX2 && level != SATCHEL_CPU_AVXVNNI && level != SATCHEL_CPU_AVX512)
         return false;
     if (!__get_cpuid(1, &a, &b, &c, &d))
         return false;
@@ -59,6 +60,8 @@ static bool has_level(int32_t level) {
         return false;
     if (level == SATCHEL_CPU_AVX2)
         return true;
+    if (level == SATCHEL_CPU_AVXVNNI) /* not in every CPU that has AVX-512 */
+        return a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && HAS(a, 4);
     /* F, DQ, BW, VL, VNNI; then mask, upper ZMM and high ZMM state. */
     return HAS(b, 16) && HAS(b, 17) && HAS(b, 30) && HAS(b, 31) && HAS(c, 11) &&
            (saved_states() & 0xE6) == 0xE6;
@@ -66,17 +69,25 @@ static bool has_level(int32_t level) {
 
 #elif defined(__aarch64__)
 
+#if defined(__APPLE__)
+static bool has_feature(const char *name) {
+    int present = 0;
+    size_t size = sizeof present;
+    return sysctlbyname(name, &present, &size, NULL, 0) == 0 && present;
+}
+#endif
+
 static bool has_level(int32_t level) {
     if (level == SATCHEL_CPU_C || level == SATCHEL_CPU_NEON)
         return true;
-    if (level != SATCHEL_CPU_DOTPROD)
+    if (level != SATCHEL_CPU_DOTPROD && level != SATCHEL_CPU_I8MM)
         return false;
 #if defined(__linux__)
-    return getauxval(AT_HWCAP) >> 20 & 1; /* HWCAP_ASIMDDP */
+    return getauxval(AT_HWCAP) >> 20 & 1 /* HWCAP_ASIMDDP */ &&
+           (level == SATCHEL_CPU_DOTPROD || getauxval(AT_HWCAP2) >> 13 & 1 /* HWCAP2_I8MM */);
 #elif defined(__APPLE__)
-    int present = 0;
-    size_t size = sizeof present;
-    return sysctlbyname("hw.optional.arm.FEAT_DotProd", &present, &size, NULL, 0) == 0 && present;
+    return has_feature("hw.optional.arm.FEAT_DotProd") &&
+           (level == SATCHEL_CPU_DOTPROD || has_feature("hw.optional.arm.FEAT_I8MM"));
 #else
     return false;
 #endif

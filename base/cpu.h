@@ -12,7 +12,7 @@ int32_t sat_cpu_best(void);
 /* The level to use under `ceiling`, which names a level or is SATCHEL_CPU_DEFAULT, the best.
  * Returns 0 (SATCHEL_CPU_DEFAULT) if `ceiling` is unknown or this machine lacks it. */
 int32_t sat_cpu_choose(int32_t ceiling);
-/* "c", "avx2", "avx512", "neon", "dotprod", else "unknown". */
+/* "c", "avx2", "avxvnni", "avx512", "neon", "dotprod", "i8mm", else "unknown". */
 const char *sat_cpu_name(int32_t level);
 /* Level from its name, 0 if unknown. */
 int32_t sat_cpu_from_name(const char *name);

@@ -10,11 +10,13 @@ const sat_vector_kernels *sat_vector_kernels_for(int32_t level) {
     switch (level) {
 #if defined(__x86_64__)
     case SATCHEL_CPU_AVX2:
+    case SATCHEL_CPU_AVXVNNI:
     case SATCHEL_CPU_AVX512:
         return &sat_vector_kernels_avx2;
 #elif defined(__aarch64__)
     case SATCHEL_CPU_NEON:
     case SATCHEL_CPU_DOTPROD:
+    case SATCHEL_CPU_I8MM:
         return &sat_vector_kernels_neon;
 #endif
     default:

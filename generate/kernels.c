@@ -7,6 +7,7 @@ const sat_kernels *sat_kernels_for(int32_t level) {
     switch (level) {
 #if defined(__x86_64__)
     case SATCHEL_CPU_AVX2:
+    case SATCHEL_CPU_AVXVNNI:
         return &sat_kernels_avx2;
     case SATCHEL_CPU_AVX512:
         return &sat_kernels_avx512;
@@ -14,6 +15,7 @@ const sat_kernels *sat_kernels_for(int32_t level) {
     case SATCHEL_CPU_NEON:
         return &sat_kernels_neon;
     case SATCHEL_CPU_DOTPROD:
+    case SATCHEL_CPU_I8MM:
         return &sat_kernels_dotprod;
 #endif
     default:

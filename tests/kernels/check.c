@@ -203,8 +203,9 @@ int main(int argc, char **argv) {
         else
             return usage(argv[0]);
     }
-    static const int32_t known[] = {SATCHEL_CPU_C, SATCHEL_CPU_AVX2, SATCHEL_CPU_AVX512,
-                                    SATCHEL_CPU_NEON, SATCHEL_CPU_DOTPROD};
+    static const int32_t known[] = {SATCHEL_CPU_C,      SATCHEL_CPU_AVX2, SATCHEL_CPU_AVXVNNI,
+                                    SATCHEL_CPU_AVX512, SATCHEL_CPU_NEON, SATCHEL_CPU_DOTPROD,
+                                    SATCHEL_CPU_I8MM};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (sat_cpu_choose(known[i]) == known[i] &&
             (!bench || !only_level || known[i] == only_level))

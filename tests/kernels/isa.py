@@ -10,15 +10,18 @@ import shutil
 import subprocess
 import sys
 
+WIDE = re.compile(r"%zmm|%k[1-7]\b|%[xy]mm(1[6-9]|2\d|3[01])\b")
 # What a member may not hold. Names in order: the first that fits a member's name decides.
 X86 = [
     ("avx512", None),
-    ("avx2", re.compile(r"%zmm|%k[1-7]\b|%[xy]mm(1[6-9]|2\d|3[01])\b")),
+    ("avxvnni", WIDE),
+    ("avx2", re.compile(WIDE.pattern + r"|vpdp")),
     ("", re.compile(r"%[yz]mm|^v(?!err|erw)[a-z0-9]+")),
 ]
 ARM = [
-    ("dotprod", None),
-    ("", re.compile(r"^[su]dot\b")),
+    ("i8mm", None),
+    ("dotprod", re.compile(r"^(su|us|[su])mmla\b|^(su|us)dot\b")),
+    ("", re.compile(r"^(su|us|[su])(dot|mmla)\b")),
 ]
 
 

@@ -15,18 +15,20 @@ typedef struct kernel_roof {
     void (*read)(const void *data, size_t bytes); /* bytes % 4096 == 0, 64-byte aligned */
 } kernel_roof;
 
-extern const kernel_roof kernel_roof_avx2, kernel_roof_avx512, kernel_roof_neon,
-    kernel_roof_dotprod;
+extern const kernel_roof kernel_roof_avx2, kernel_roof_avxvnni, kernel_roof_avx512;
+extern const kernel_roof kernel_roof_neon, kernel_roof_dotprod, kernel_roof_i8mm;
 
 /* The roofs of a level, SATCHEL_CPU_*; NULL if none are known. */
 static inline const kernel_roof *kernel_roof_for(int32_t level) {
 #if defined(__x86_64__)
-    return level == SATCHEL_CPU_AVX2     ? &kernel_roof_avx2
-           : level == SATCHEL_CPU_AVX512 ? &kernel_roof_avx512
-                                         : NULL;
+    return level == SATCHEL_CPU_AVX2      ? &kernel_roof_avx2
+           : level == SATCHEL_CPU_AVXVNNI ? &kernel_roof_avxvnni
+           : level == SATCHEL_CPU_AVX512  ? &kernel_roof_avx512
+                                          : NULL;
 #elif defined(__aarch64__)
     return level == SATCHEL_CPU_NEON      ? &kernel_roof_neon
            : level == SATCHEL_CPU_DOTPROD ? &kernel_roof_dotprod
+           : level == SATCHEL_CPU_I8MM    ? &kernel_roof_i8mm
                                           : NULL;
 #else
     return NULL;

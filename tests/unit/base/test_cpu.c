@@ -4,13 +4,16 @@
 
 #include "tests/unit/base/unit.h"
 
-static const int32_t all_levels[] = {SATCHEL_CPU_C, SATCHEL_CPU_AVX2, SATCHEL_CPU_AVX512,
-                                     SATCHEL_CPU_NEON, SATCHEL_CPU_DOTPROD};
+static const int32_t all_levels[] = {SATCHEL_CPU_C,      SATCHEL_CPU_AVX2, SATCHEL_CPU_AVXVNNI,
+                                     SATCHEL_CPU_AVX512, SATCHEL_CPU_NEON, SATCHEL_CPU_DOTPROD,
+                                     SATCHEL_CPU_I8MM};
 
 static void names_go_both_ways(void **state) {
     for (size_t i = 0; i < SAT_COUNT(all_levels); i++)
         assert_int_equal(sat_cpu_from_name(sat_cpu_name(all_levels[i])), all_levels[i]);
     assert_string_equal(sat_cpu_name(SATCHEL_CPU_AVX512), "avx512");
+    assert_string_equal(sat_cpu_name(SATCHEL_CPU_AVXVNNI), "avxvnni");
+    assert_string_equal(sat_cpu_name(SATCHEL_CPU_I8MM), "i8mm");
     assert_string_equal(sat_cpu_name(SATCHEL_CPU_DEFAULT), "unknown");
     assert_string_equal(sat_cpu_name(-5), "unknown");
     assert_int_equal(sat_cpu_from_name("sse9"), SATCHEL_CPU_DEFAULT);
@@ -58,12 +61,16 @@ static void levels_agree_with_the_kernel(void **state) {
     bool avx512 = avx2 && cpuinfo_has("avx512f") && cpuinfo_has("avx512bw") &&
                   cpuinfo_has("avx512dq") && cpuinfo_has("avx512vl") && cpuinfo_has("avx512_vnni");
     assert_int_equal(sat_cpu_choose(SATCHEL_CPU_AVX2), avx2 ? SATCHEL_CPU_AVX2 : 0);
+    bool avxvnni = avx2 && cpuinfo_has("avx_vnni");
+    assert_int_equal(sat_cpu_choose(SATCHEL_CPU_AVXVNNI), avxvnni ? SATCHEL_CPU_AVXVNNI : 0);
     assert_int_equal(sat_cpu_choose(SATCHEL_CPU_AVX512), avx512 ? SATCHEL_CPU_AVX512 : 0);
 #else
     if (!cpuinfo_has("asimd"))
         skip(); /* an emulator may show the host's */
     bool dotprod = cpuinfo_has("asimddp");
+    bool i8mm = dotprod && cpuinfo_has("i8mm");
     assert_int_equal(sat_cpu_choose(SATCHEL_CPU_DOTPROD), dotprod ? SATCHEL_CPU_DOTPROD : 0);
+    assert_int_equal(sat_cpu_choose(SATCHEL_CPU_I8MM), i8mm ? SATCHEL_CPU_I8MM : 0);
 #endif
 }
 #endif

@@ -313,8 +313,9 @@ static void many_threads_may_embed_at_once(void **state) {
 }
 
 static void every_cpu_level_gives_the_same_bits(void **state) {
-    static const int32_t levels[] = {SATCHEL_CPU_C, SATCHEL_CPU_AVX2, SATCHEL_CPU_AVX512,
-                                     SATCHEL_CPU_NEON, SATCHEL_CPU_DOTPROD};
+    static const int32_t levels[] = {SATCHEL_CPU_C,      SATCHEL_CPU_AVX2, SATCHEL_CPU_AVXVNNI,
+                                     SATCHEL_CPU_AVX512, SATCHEL_CPU_NEON, SATCHEL_CPU_DOTPROD,
+                                     SATCHEL_CPU_I8MM};
     static char space[TEXTS][512];
     static float expected[TEXTS * D], found[TEXTS * D];
     static satchel_text texts[TEXTS];
