@@ -100,26 +100,28 @@ static uint32_t code_above(const pass_job *job, const sat_point *point, float sc
 
 /* ------------------------------------------------------------------ rows */
 
+void sat_estimate_row(const sat_space *space, const float *row, int8_t *values, sat_point *point) {
+    const sat_cluster_kernels *kernels = space->kernels;
+    sat_quantized q;
+    kernels->quantize(values, &q, row, space->centre, space->factor, kernels->row_limit, space->dimension,
+                      space->stride);
+    point->scale = -2 * q.scale;
+    point->sum = q.sum;
+    point->error = above(2 * sqrt(q.error));
+    point->length = above(2 * sqrt(q.length));
+    if (space->inner) {
+        double length = sqrt(kernels->dot(row, row, space->dimension)) * space->factor;
+        point->square = length > FLT_MIN ? (float)(0.5 / length) : 0;
+    } else {
+        point->square = below(q.square);
+    }
+}
+
 static void quantize(const block *b, int8_t *values) {
     const sat_space *space = b->job->pass->space;
-    const sat_cluster_kernels *kernels = space->kernels;
-    for (size_t r = 0; r < b->count; r++) {
-        const float *row = b->rows + r * b->job->chunk->row_stride;
-        sat_quantized q;
-        kernels->quantize(values + r * space->stride, &q, row, space->centre, space->factor, 127,
-                          space->dimension, space->stride);
-        sat_point *point = &b->points[r];
-        point->scale = -2 * q.scale;
-        point->sum = q.sum;
-        point->error = above(2 * sqrt(q.error));
-        point->length = above(2 * sqrt(q.length));
-        if (space->inner) {
-            double length = sqrt(kernels->dot(row, row, space->dimension)) * space->factor;
-            point->square = length > FLT_MIN ? (float)(0.5 / length) : 0;
-        } else {
-            point->square = below(q.square);
-        }
-    }
+    for (size_t r = 0; r < b->count; r++)
+        sat_estimate_row(space, b->rows + r * b->job->chunk->row_stride,
+                         values + r * space->stride, &b->points[r]);
 }
 
 /* What is known of each row from its own centroid: the threshold, and which groups to look at. */

@@ -71,4 +71,7 @@ satchel_status sat_pass_run(sat_pass *pass, const sat_centroids *centroids,
                             const sat_groups *groups, sat_chunk *chunk, sat_pass_counts *counts,
                             satchel_error *error);
 
+/* A row's int8 values (space->stride) and all that is known of it but the threshold. */
+void sat_estimate_row(const sat_space *space, const float *row, int8_t *values, sat_point *point);
+
 #endif
