@@ -6,6 +6,10 @@
 const sat_cluster_kernels *sat_cluster_kernels_for(int32_t level) {
     switch (level) {
 #if defined(__x86_64__)
+    case SATCHEL_CPU_AVX2:
+        return &sat_cluster_kernels_avx2;
+    case SATCHEL_CPU_AVXVNNI:
+        return &sat_cluster_kernels_avxvnni;
     case SATCHEL_CPU_AVX512:
         return &sat_cluster_kernels_avx512;
 #endif

@@ -84,11 +84,11 @@ typedef struct sat_tile {
 } sat_tile;
 
 typedef struct sat_cluster_kernels {
-    int32_t level;  /* SATCHEL_CPU_* */
-    int32_t depth;  /* coordinates a panel keeps together: 4, or 8 for matrix products */
-    int32_t offset; /* added to centroid values: 128, 64 (7 bits) or 0 (signed) */
-    int32_t
-        limit; /* centroid values lie in −limit..limit: 127, or 63 for 7 bits; rows in −127..127 */
+    int32_t level;     /* SATCHEL_CPU_* */
+    int32_t depth;     /* coordinates a panel keeps together: 4, or 8 for matrix products */
+    int32_t offset;    /* added to centroid values: 128, 64 (7 bits) or 0 (signed) */
+    int32_t limit;     /* centroid values lie in −limit..limit: 127, or 63 for 7 bits */
+    int32_t row_limit; /* and row values in −row_limit..row_limit: 127, or 64 */
 
     /* out[i] = round((x[i] − centre[i]) · factor / scale) with scale = max |…| / limit (0 if all are
      * 0), |out| <= limit; `padded` bytes are written, zeros past n. centre may be NULL: zeros. */

@@ -3,19 +3,13 @@
  * by two registers are 16 independent sums, twice what hides the latency of vpdpbusd. Its unsigned
  * operand is the panel, value + 128; the sums start from what that adds too much.
  */
-#include <immintrin.h>
-
-#include "cluster/kernels_lanes.h"
+#include "cluster/kernels_x86.h"
 #include "sdk/include/satchel.h"
 
 enum { DEPTH = 4, OFFSET = 128 };
 
-/* Keeps a sum in one register over a loop: GCC would copy it there and back in each round. */
-#define KEEP(x) __asm__("" : "+v"(x))
-
-static void dots_avx512(int32_t *out, const int8_t *rows, const sat_point *points,
-                        const uint8_t *centroids, const int32_t *labels, size_t stride,
-                        size_t count) {
+static void dots(int32_t *out, const int8_t *rows, const sat_point *points,
+                 const uint8_t *centroids, const int32_t *labels, size_t stride, size_t count) {
     for (size_t r = 0; r < count; r++, rows += stride) {
         const uint8_t *c = centroids + (size_t)labels[r] * stride;
         __m512i even = _mm512_setzero_si512(), odd = even;
@@ -49,56 +43,7 @@ INLINE __m256 least_of_each(const __m512 *x) {
         _mm512_setr_epi32(0, 1, 8, 9, 4, 5, 12, 13, 0, 0, 0, 0, 0, 0, 0, 0), c));
 }
 
-/* The fields of eight points that the bounds need, a row in each lane. */
-typedef struct fields {
-    __m256 error, length, square, threshold;
-} fields;
-
-INLINE fields fields_of(const sat_point *const *points) {
-    __m512 x[4], a[4],
-        b[4]; /* 128-bit lanes: fields 0 to 3 and 4 to 7 of row i, then of row i + 4 */
-    EACH (i, 4)
-        x[i] = _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps((const float *)points[i])),
-                                  _mm256_loadu_ps((const float *)points[i + 4]), 1);
-    EACH (i, 2) {
-        a[2 * i] = _mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]);
-        a[2 * i + 1] = _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]);
-    }
-    b[0] = _mm512_shuffle_ps(a[0], a[2], 0x44);
-    b[1] = _mm512_shuffle_ps(a[0], a[2], 0xee);
-    b[2] = _mm512_shuffle_ps(a[1], a[3], 0x44);
-    b[3] = _mm512_shuffle_ps(a[1], a[3], 0xee);
-    /* Now: field i of rows 0 to 3, field i + 4 of rows 0 to 3, the same of rows 4 to 7. */
-#define HALF(x, which) _mm512_castps512_ps256(_mm512_shuffle_f32x4(x, x, which))
-    return (fields){.error = HALF(b[1], 0x88),
-                    .length = HALF(b[2], 0x88),
-                    .square = HALF(b[3], 0x88),
-                    .threshold = HALF(b[0], 0xdd)};
-#undef HALF
-}
-
-INLINE uint32_t bounds(sat_tile *tile, __m256 least) {
-    const sat_panel *panel = tile->panel;
-    const __m256 zero = _mm256_setzero_ps();
-    fields f = fields_of(tile->points);
-    __m256 margin = _mm256_fmadd_ps(
-        f.error, _mm256_set1_ps(panel->error),
-        _mm256_fmadd_ps(f.length, _mm256_set1_ps(panel->length), _mm256_set1_ps(panel->slack)));
-    __m256 low = _mm256_sub_ps(least, margin), bound;
-    if (tile->inner)
-        bound = _mm256_max_ps(_mm256_fmadd_ps(low, f.square, _mm256_set1_ps(tile->offset)), zero);
-    else
-        bound = _mm256_sqrt_ps(_mm256_max_ps(_mm256_add_ps(low, f.square), zero));
-    __m256 code = _mm256_mul_ps(_mm256_add_ps(bound, _mm256_set1_ps(tile->drift)),
-                                _mm256_set1_ps(tile->per_unit));
-    code = _mm256_min_ps(_mm256_max_ps(code, zero), _mm256_set1_ps(65535));
-    _mm256_storeu_ps(tile->margin, margin);
-    _mm256_storeu_ps(tile->low, low);
-    _mm_storeu_si128((__m128i *)tile->code, _mm256_cvtusepi32_epi16(_mm256_cvttps_epi32(code)));
-    return _mm256_cmp_ps_mask(low, f.threshold, _CMP_LE_OQ);
-}
-
-static uint32_t tile_avx512(sat_tile *tile) {
+static uint32_t tile(sat_tile *tile) {
     const sat_panel *panel = tile->panel;
     const uint8_t *bytes = panel->bytes;
     __m512i dot[SAT_TILE][2];
@@ -138,9 +83,10 @@ const sat_cluster_kernels sat_cluster_kernels_avx512 = {
     .depth = DEPTH,
     .offset = OFFSET,
     .limit = 127,
+    .row_limit = 127,
     .quantize = quantize,
-    .dots = dots_avx512,
-    .tile = tile_avx512,
+    .dots = dots,
+    .tile = tile,
     .dot = dot,
     .distance = distance,
     .add = add,

@@ -118,6 +118,7 @@ const sat_cluster_kernels sat_cluster_kernels_c = {
     .depth = DEPTH,
     .offset = 0,
     .limit = 127,
+    .row_limit = 127,
     .quantize = quantize_c,
     .dots = dots_c,
     .tile = tile_c,
