@@ -1,23 +1,38 @@
-/* The first centroids. Same seed, same rows: on every CPU, for any threads, blocks and memory. */
+/*
+ * The first centroids. Same seed, same rows: on every CPU, for any threads, blocks and memory.
+ *
+ *   RANDOM     k distinct rows, each set of them and each order equally likely.
+ *   PLUS_PLUS  k-means++ (Arthur and Vassilvitskii, 2007), one draw a centroid and no trials: each is a row drawn
+ *              by its loss at those before it (nearest.h says what a loss is).
+ *   PARALLEL   k-means|| (Bahmani et al., 2012): five rounds that each draw about k/2 candidates, all at
+ *              once, then k-means++ among the candidates, each weighted by the rows nearest to it.
+ *   DEFAULT    PLUS_PLUS: its passes over the points grow with log k up to 256 centroids and by one for each 256
+ *              after, and cost no more than one pass of assignment in all; PARALLEL from
+ *              SAT_INIT_PARALLEL_FROM centroids on.
+ *
+ * Where fewer than k distinct rows exist (or distinct directions), the rest are the first rows not chosen yet. For
+ * inner products centroids are scaled to length 1; a zero row that is chosen all the same becomes an axis.
+ */
 #ifndef SATCHEL_CLUSTER_INIT_H
 #define SATCHEL_CLUSTER_INIT_H
 
-#include "cluster/pass.h"
-#include "cluster/source.h"
+#include "cluster/nearest.h"
+
+enum { SAT_INIT_PARALLEL_FROM = 32768 };
 
 typedef struct sat_init {
     const sat_workers *workers;
-    sat_source *source;
-    const sat_survey *survey; /* of all points: checked, finite */
-    const sat_space *space;   /* for estimates; space->inner: the spherical objective */
-    sat_pass *pass;           /* scratch for passes over up to k centroids */
-    uint64_t memory_budget;   /* bytes; 0: what speed asks for */
-    size_t k;
-    int32_t method; /* SATCHEL_INIT_*, not GIVEN; DEFAULT chooses by size */
+    sat_source *source;     /* its rows are known to be finite and within 1e30 */
+    const sat_space *space; /* for estimates; space->inner: the spherical objective */
+    sat_kept_rows kept;     /* values NULL: none */
+    size_t k;               /* at most the source's rows and INT32_MAX */
+    int32_t method;         /* SATCHEL_INIT_*, not GIVEN */
     uint64_t seed;
 } sat_init;
 
-/* Writes centroids: (k, dimension); of length 1 for the spherical objective. */
+/* Writes centroids: (k, dimension). */
 satchel_status sat_init_centroids(const sat_init *init, float *centroids, satchel_error *error);
+/* Bytes it holds at most, roughly, beside the kept rows. */
+uint64_t sat_init_bytes(const sat_init *init);
 
 #endif

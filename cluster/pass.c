@@ -25,6 +25,7 @@ typedef struct scratch {
     float *own_low;        /* (block): lower bound on the own centroid's score */
     double *best;          /* (block): least score in double so far */
     int32_t *best_label;   /* (block): whose; −1: none yet */
+    uint32_t *lead;        /* (block): candidate with the least lower bound, in resolve */
     uint16_t *least;       /* (block): least code over a group's panels */
     uint16_t *list;        /* (groups, block): rows that need a group */
     uint32_t *list_count;  /* (groups) */
@@ -103,8 +104,8 @@ static uint32_t code_above(const pass_job *job, const sat_point *point, float sc
 void sat_estimate_row(const sat_space *space, const float *row, int8_t *values, sat_point *point) {
     const sat_cluster_kernels *kernels = space->kernels;
     sat_quantized q;
-    kernels->quantize(values, &q, row, space->centre, space->factor, kernels->row_limit, space->dimension,
-                      space->stride);
+    kernels->quantize(values, &q, row, space->centre, space->factor, kernels->row_limit,
+                      space->dimension, space->stride);
     point->scale = -2 * q.scale;
     point->sum = q.sum;
     point->error = above(2 * sqrt(q.error));
@@ -120,8 +121,8 @@ void sat_estimate_row(const sat_space *space, const float *row, int8_t *values, 
 static void quantize(const block *b, int8_t *values) {
     const sat_space *space = b->job->pass->space;
     for (size_t r = 0; r < b->count; r++)
-        sat_estimate_row(space, b->rows + r * b->job->chunk->row_stride,
-                         values + r * space->stride, &b->points[r]);
+        sat_estimate_row(space, b->rows + r * b->job->chunk->row_stride, values + r * space->stride,
+                         &b->points[r]);
 }
 
 /* What is known of each row from its own centroid: the threshold, and which groups to look at. */
@@ -213,18 +214,55 @@ static void offer(const block *b, size_t row, size_t centroid) {
     }
 }
 
-/* Scores in double the candidates that no later one has ruled out. */
+/* Scores the first candidate of a row: its own centroid, or the most promising. The estimates' threshold
+ * then comes down to that score, in their space and rounded up. */
+static void offer_first(const block *b, size_t row, size_t centroid) {
+    const sat_space *space = b->job->pass->space;
+    const sat_centroids *centroids = b->job->centroids;
+    sat_point *point = &b->points[row];
+    offer(b, row, centroid);
+    double scale = (double)space->factor * space->factor, score;
+    if (space->inner) {
+        score = 2 * scale * b->own->best[row];
+        score += 0x1p-20 * fabs(score);
+    } else {
+        const float *x = b->rows + row * b->job->chunk->row_stride;
+        double square = scale * (b->own->best[row] +
+                                 space->kernels->dot(x, x, space->dimension)); /* ‖x' − c'‖² */
+        score = square - point->square + 0x1p-20 * (fabs(square) + point->square);
+    }
+    float threshold = (float)(score + centroids->slack[centroid]);
+    if (threshold < point->threshold)
+        point->threshold = threshold;
+}
+
+/* Scores in double the candidates that no other has ruled out. */
 static void resolve(const block *b) {
     scratch *own = b->own;
-    for (size_t i = 0; i < own->candidate_count; i++) {
-        const candidate *c = &own->candidates[i];
-        if (c->low > b->points[c->row].threshold)
-            continue;
-        if (own->best_label[c->row] < 0 && b->labels[c->row] >= 0)
-            offer(b, c->row, (size_t)b->labels[c->row]);
-        offer(b, c->row, c->centroid);
-    }
+    candidate *candidates = own->candidates;
+    size_t count = own->candidate_count;
     own->candidate_count = 0;
+    for (size_t i = 0; i < count; i++)
+        own->lead[candidates[i].row] = (uint32_t)i;
+    for (size_t i = 0; i < count; i++)
+        if (candidates[i].low < candidates[own->lead[candidates[i].row]].low)
+            own->lead[candidates[i].row] = (uint32_t)i;
+    for (size_t i = 0; i < count; i++) {
+        const candidate *c = &candidates[i];
+        const sat_point *point = &b->points[c->row];
+        if (c->low > point->threshold)
+            continue;
+        if (own->best_label[c->row] < 0) {
+            size_t first = candidates[own->lead[c->row]].centroid;
+            if (b->labels[c->row] >= 0)
+                first = (size_t)b->labels[c->row];
+            offer_first(b, c->row, first);
+            if (c->low > point->threshold)
+                continue;
+        }
+        if (own->best_label[c->row] != (int32_t)c->centroid)
+            offer(b, c->row, c->centroid);
+    }
 }
 
 /* ------------------------------------------------------------------ tiles */
@@ -464,6 +502,7 @@ static size_t lay_out(scratch *own, uint8_t *base, size_t block, size_t stride, 
     laid.own_low = take(base, &used, block * sizeof *laid.own_low);
     laid.best = take(base, &used, block * sizeof *laid.best);
     laid.best_label = take(base, &used, block * sizeof *laid.best_label);
+    laid.lead = take(base, &used, block * sizeof *laid.lead);
     laid.least = take(base, &used, block * sizeof *laid.least);
     laid.list = take(base, &used, groups * block * sizeof *laid.list);
     laid.list_count = take(base, &used, groups * sizeof *laid.list_count);
