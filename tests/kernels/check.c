@@ -224,6 +224,8 @@ int main(int argc, char **argv) {
     check_rows();
     check_gemm();
     check_attention();
+    check_cluster();
+    check_cluster_tile();
     printf("1..%u\n", tests);
     return failed_tests != 0;
 }

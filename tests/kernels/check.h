@@ -84,6 +84,11 @@ void check_products(void);
 void check_rows(void);
 void check_gemm(void);
 void check_attention(void);
+void check_cluster(void);
+void check_cluster_tile(void);
+
+/* Values within ±limit, all at one end of it now and then. */
+void check_values(int8_t *out, size_t n, int32_t limit);
 
 void bench_all(void);
 
