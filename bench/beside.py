@@ -70,12 +70,12 @@ def fastest_core(build, threads):
     return best[1]
 
 
-def run_self(build, threads, arguments, avx2=False):
-    """This program again, under the peers' Python, with the BLAS core at its best or everything held to
-    AVX2. Returns the exit status."""
+def run_self(build, threads, arguments, avx2=False, blas=True):
+    """This program again, under the peers' Python, with the BLAS core at its best (if `blas`) or everything held
+    to AVX2. Returns the exit status."""
     if not PYTHON.exists():
         sys.exit("no peers: scripts/setup --peers")
-    core = None if avx2 else fastest_core(str(build), threads)
+    core = None if avx2 or not blas else fastest_core(str(build), threads)
     env = environment(build, threads, core, AVX2 if avx2 else {})
     return subprocess.run([str(PYTHON), str(Path(sys.argv[0]).resolve()), *arguments], env=env).returncode
 
@@ -88,8 +88,11 @@ def machine():
 
 def roof(build, threads, level):
     """GFLOP/s of fused multiply-adds and Gop/s of int8 products of all threads; 0: not known."""
-    said = subprocess.run([str(Path(build) / "bench" / "roof"), str(threads), level], text=True,
-                          stdout=subprocess.PIPE, check=True).stdout.split()
+    program = Path(build) / "bench" / "roof"
+    if not program.exists():
+        sys.exit(f"no {program}: configure the build with -Dbench=true")
+    said = subprocess.run([str(program), str(threads), level], text=True, stdout=subprocess.PIPE,
+                          check=True).stdout.split()
     return float(said[0]), float(said[1])
 
 
