@@ -1,6 +1,6 @@
 /*
- * Texts that say the same: two are near-duplicates if they share nearly all the terms of the one that
- * has fewer. Private to retrieval.
+ * Texts that say the same: two are near-duplicates if they share nearly all the terms of the one
+ * that has fewer. Private to retrieval.
  */
 #ifndef SATCHEL_RETRIEVAL_ALIKE_H
 #define SATCHEL_RETRIEVAL_ALIKE_H

@@ -10,12 +10,20 @@
 
 typedef struct sat_store sat_store;
 
+/* The vector index; all 0: the defaults. Tests and benchmarks set it. */
+typedef struct sat_index_setup {
+    int64_t minimum;       /* vectors from which on there is one: 100,000 */
+    int32_t lists, probes; /* as many as suit; probes: of lists, in a search without a filter */
+    int32_t block_rows;    /* encoded at once: 32,768 */
+} sat_index_setup;
+
 typedef struct sat_store_setup {
     const satchel_embedder *embedder; /* outlives the store; NULL: keywords only */
     const char *fingerprint;          /* names the embedder's vectors; NULL without one */
     const char *model_name;
     bool read_only, must_exist;
     int32_t chunk_tokens; /* 0: default */
+    sat_index_setup index;
 } sat_store_setup;
 
 /* sat_store_* mirror satchel_store_*; options are read and checked structs of the known size. They are
@@ -64,6 +72,19 @@ satchel_status sat_results_get(const satchel_results *results, size_t index, sat
 satchel_status sat_results_match(const satchel_results *results, size_t index, size_t match,
                                  satchel_range *range, satchel_error *error);
 void sat_results_close(satchel_results **results);
+
+/* satchel_topics too. */
+satchel_status sat_store_topics(satchel_topics **out, sat_store *store,
+                                const satchel_topics_options *options, satchel_error *error);
+size_t sat_topics_count(const satchel_topics *topics);
+void sat_topics_get_info(const satchel_topics *topics, satchel_topics_info *info);
+satchel_status sat_topics_get(const satchel_topics *topics, size_t index, satchel_topic *topic,
+                              satchel_error *error);
+satchel_status sat_topics_get_document(const satchel_topics *topics, size_t index, size_t document,
+                                       satchel_topic_document *out, satchel_error *error);
+satchel_status sat_topics_get_sentence(const satchel_topics *topics, size_t index, size_t sentence,
+                                       satchel_topic_sentence *out, satchel_error *error);
+void sat_topics_close(satchel_topics **topics);
 
 /* Streams; `options` is copied, strings in it too. The cancel handle is retained. */
 satchel_status sat_store_sync(sat_stream **out, sat_store *store, const char *path,

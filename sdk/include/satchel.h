@@ -135,6 +135,7 @@ typedef struct satchel_model satchel_model;
 typedef struct satchel_store satchel_store;
 typedef struct satchel_results satchel_results;
 typedef struct satchel_documents satchel_documents;
+typedef struct satchel_topics satchel_topics;
 typedef struct satchel_stream satchel_stream;
 typedef struct satchel_cancel satchel_cancel;
 
@@ -653,7 +654,14 @@ enum {
     SATCHEL_EVENT_DONE = 8      /* the last event; next() gives it again */
 };
 
-enum { SATCHEL_PHASE_SCAN = 1, SATCHEL_PHASE_KEYWORDS = 2, SATCHEL_PHASE_EMBED = 3 };
+enum {
+    SATCHEL_PHASE_SCAN = 1,     /* sync */
+    SATCHEL_PHASE_KEYWORDS = 2, /* sync: pass 1 */
+    SATCHEL_PHASE_EMBED = 3,    /* sync: pass 2 */
+    SATCHEL_PHASE_LOAD = 4,     /* topics: reading vectors */
+    SATCHEL_PHASE_CLUSTER = 5,  /* topics: passes over them */
+    SATCHEL_PHASE_DESCRIBE = 6  /* topics: labels and sentences */
+};
 
 enum {
     SATCHEL_FILE_ADDED = 1,
@@ -700,8 +708,10 @@ typedef struct satchel_event_refusal {
 typedef struct satchel_event_progress {
     int32_t phase; /* SATCHEL_PHASE_* */
     int32_t reserved;
-    int64_t done, total; /* files (SCAN, KEYWORDS) or chunks (EMBED); total -1: unknown yet */
-    int64_t bytes_done, bytes_total; /* of files; 0 in EMBED */
+    /* Files (SCAN, KEYWORDS), chunks (EMBED, LOAD), passes at most (CLUSTER), steps (DESCRIBE);
+     * total -1: unknown yet. */
+    int64_t done, total;
+    int64_t bytes_done, bytes_total; /* of files; 0 in the other phases */
     int64_t elapsed_ms;              /* in this phase */
 } satchel_event_progress;
 
@@ -749,8 +759,8 @@ SATCHEL_API void satchel_stream_close(satchel_stream **stream);
 
 /* ------------------------------------------------------------------ clustering */
 
-/* Where the points of a clustering come from: exactly one of rows, path and read. Points are rows of
- * `dimension` floats; NaN or infinity in any gives INVALID_ARGUMENT, naming the row. */
+/* Where the points of a clustering come from: exactly one of rows, path and read. Points are rows
+ * of `dimension` floats; NaN or infinity in any gives INVALID_ARGUMENT, naming the row. */
 typedef struct satchel_points {
     size_t struct_size;
     uint64_t count;    /* N */
@@ -873,6 +883,101 @@ SATCHEL_API satchel_status satchel_kmeans_assign(satchel_context *context,
                                                  double *distances,
                                                  const satchel_kmeans_options *options,
                                                  satchel_error *error);
+
+/* ------------------------------------------------------------------ topics */
+
+/* Called now and then during long work, on the calling thread; return non-zero to stop with
+ * CANCELLED. */
+typedef int32_t (*satchel_progress_function)(void *user, const satchel_event_progress *progress);
+
+typedef struct satchel_topics_options {
+    size_t struct_size;
+    int32_t k;          /* topics at most, up to 1,000; default: 5 to 20, by the chunks there are */
+    int32_t words;      /* in a label at most, up to 16; default 4 */
+    int32_t sentences;  /* that show a topic at most, up to 32; default 3; -1: none */
+    int32_t iterations; /* of the clustering at most; default 25 */
+    int32_t mode;       /* SATCHEL_KMEANS_EXACT or _FAST */
+    int32_t reserved;
+    uint64_t seed;
+    const char *filter; /* JSON; see docs/filters.md */
+    satchel_progress_function progress;
+    void *progress_user;
+    const satchel_cancel *cancel;
+} satchel_topics_options;
+
+SATCHEL_API void satchel_topics_options_init(satchel_topics_options *options, size_t struct_size);
+
+/* Groups the chunks of a store by what they are about: spherical k-means over their vectors, then a
+ * label and a few sentences for each group, all from the documents' own words. Same store, options
+ * and seed: same topics. Chunks without a vector of the store's model are left out and counted (see
+ * satchel_store_maintain()); a store without chunks has no topics. Holds the vectors in memory for
+ * the call: 4 bytes · chunks · dimension. No transaction is open while it computes; the embedder is
+ * asked for the sentences' vectors.
+ * Errors: NO_MODEL, INVALID_FILTER, CANCELLED, MEMORY_LIMIT, CALLBACK, IO, DAMAGED. */
+SATCHEL_API satchel_status satchel_store_topics(satchel_topics **out, satchel_store *store,
+                                                const satchel_topics_options *options,
+                                                satchel_error *error);
+
+typedef struct satchel_topics_info {
+    int64_t chunks;     /* grouped */
+    int64_t pending;    /* chunks that pass the filter but have no vector yet: left out */
+    int64_t documents;  /* with a chunk among those grouped */
+    int32_t dimension;  /* of the centroids */
+    int32_t iterations; /* of the clustering that was kept */
+    int64_t read_ms, cluster_ms, describe_ms;
+} satchel_topics_info;
+
+typedef struct satchel_topic {
+    const char *label; /* its most telling words: "lease, deposit, rent"; "" if there are none */
+    const char *const *words; /* (word_count) the same, one by one */
+    size_t word_count;
+    int64_t chunks;        /* in it */
+    double share;          /* of all chunks grouped */
+    double cohesion;       /* mean cosine of its chunks with the centroid */
+    const float *centroid; /* (info.dimension), length 1: its inner product with a vector is the
+                               cosine */
+    size_t document_count; /* for satchel_topics_get_document() */
+    size_t sentence_count; /* for satchel_topics_get_sentence() */
+} satchel_topic;
+
+typedef struct satchel_topic_document {
+    const char *id;
+    const char *title;
+    int64_t chunks;     /* of the document in this topic */
+    int64_t chunks_all; /* of the document in all topics */
+} satchel_topic_document;
+
+typedef struct satchel_topic_sentence {
+    const char *text; /* as it stands in the document */
+    size_t length;
+    const char *document_id;
+    const char *title;
+    const char *heading; /* "Guide > Install"; "" if none */
+    int64_t chunk;
+    satchel_range range; /* of the document's text */
+    float score;         /* cosine with the centroid */
+    int32_t page;        /* 0 if unknown */
+    int64_t time_ms;     /* -1 if unknown */
+} satchel_topic_sentence;
+
+/* Number of topics. */
+SATCHEL_API size_t satchel_topics_count(const satchel_topics *topics);
+/* Each fills its struct up to `size` bytes; what pointers lead to lives as long as the topics.
+ * NOT_FOUND past the last. Topics come largest first; a topic's documents by their chunks in it;
+ * its sentences nearest to the centroid first, without near-duplicates. */
+SATCHEL_API satchel_status satchel_topics_get_info(const satchel_topics *topics,
+                                                   satchel_topics_info *info, size_t size,
+                                                   satchel_error *error);
+SATCHEL_API satchel_status satchel_topics_get(const satchel_topics *topics, size_t index,
+                                              satchel_topic *topic, size_t size,
+                                              satchel_error *error);
+SATCHEL_API satchel_status satchel_topics_get_document(const satchel_topics *topics, size_t index,
+                                                       size_t document, satchel_topic_document *out,
+                                                       size_t size, satchel_error *error);
+SATCHEL_API satchel_status satchel_topics_get_sentence(const satchel_topics *topics, size_t index,
+                                                       size_t sentence, satchel_topic_sentence *out,
+                                                       size_t size, satchel_error *error);
+SATCHEL_API void satchel_topics_close(satchel_topics **topics);
 
 #ifdef __cplusplus
 }

@@ -17,10 +17,12 @@ when the call into the library that is running returns.
 from . import _native
 from . import _structs as _s
 from ._callbacks import Embedder, Reader
+from ._cluster import KMeans, KMeansInfo, KMeansProgress, kmeans, kmeans_assign
 from ._context import Cancel, Context
 from ._model import Model
 from ._store import Store
 from ._stream import AnswerEvents, Events
+from ._topics import Topic, TopicDocument, Topics, TopicSentence
 from ._types import (Answer, CitationEvent, Document, DoneEvent, Event, FileEvent, Heading, Hit,
                      HitsEvent, ModelInfo, ModeEvent, Page, ProgressEvent, Range, RefusalEvent,
                      Root, Slide, Stats, SyncDoneEvent, SyncSummary, Time, Title, TokenEvent)
@@ -33,13 +35,15 @@ from .errors import (Busy, CallbackFailed, Cancelled, Closed, ConfirmRemovals, D
 __all__ = [
     "Answer", "AnswerEvents", "Busy", "CallbackFailed", "Cancel", "Cancelled", "CitationEvent",
     "Closed", "ConfirmRemovals", "Context", "Damaged", "DiskFull", "Document", "DoneEvent",
-    "Embedder", "Event", "Events", "Exists", "FileEvent", "Forked", "Heading", "Hit", "HitsEvent",
-    "IOFailed", "InternalError", "InvalidArgument", "InvalidFilter", "InvalidMetadata",
-    "InvalidText", "LimitReached", "Locked", "MemoryLimit", "ModeEvent", "Model", "ModelInfo",
-    "NoModel", "NotAStore", "NotFound", "OutOfMemory", "Page", "PermissionDenied",
-    "ProgressEvent", "Range", "ReadOnly", "Reader", "RefusalEvent", "Root", "SatchelError",
-    "Slide", "Stats", "Store", "SyncDoneEvent", "SyncSummary", "Time", "Title", "TokenEvent",
-    "TooNew", "Unsupported", "WrongModel", "has_feature", "library_path", "version",
+    "Embedder", "Event", "Events", "Exists", "FileEvent", "Forked", "Heading", "Hit",
+    "HitsEvent", "IOFailed", "InternalError", "InvalidArgument", "InvalidFilter",
+    "InvalidMetadata", "InvalidText", "KMeans", "KMeansInfo", "KMeansProgress", "LimitReached",
+    "Locked", "MemoryLimit", "ModeEvent", "Model", "ModelInfo", "NoModel", "NotAStore",
+    "NotFound", "OutOfMemory", "Page", "PermissionDenied", "ProgressEvent", "Range",
+    "ReadOnly", "Reader", "RefusalEvent", "Root", "SatchelError", "Slide", "Stats", "Store",
+    "SyncDoneEvent", "SyncSummary", "Time", "Title", "TokenEvent", "TooNew", "Topic",
+    "TopicDocument", "TopicSentence", "Topics", "Unsupported", "WrongModel", "has_feature",
+    "kmeans", "kmeans_assign", "library_path", "version",
 ]
 
 #: Path of the shared library in use.
@@ -52,7 +56,8 @@ def version() -> str:
 
 
 def has_feature(name: str) -> bool:
-    """Whether this build has a part: "faiss", "html", "markdown", "stemmers", "encoder"."""
+    """Whether this build has a part: "encoder", "faiss", "html", "kmeans", "markdown",
+    "stemmers"."""
     return bool(_native.library.satchel_has_feature(name.encode()))
 
 

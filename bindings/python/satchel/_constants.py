@@ -15,9 +15,11 @@ CONSTANTS = {
     "SATCHEL_CPU_DEFAULT": 0,
     "SATCHEL_CPU_C": 1,
     "SATCHEL_CPU_AVX2": 10,
+    "SATCHEL_CPU_AVXVNNI": 11,
     "SATCHEL_CPU_AVX512": 12,
     "SATCHEL_CPU_NEON": 20,
     "SATCHEL_CPU_DOTPROD": 21,
+    "SATCHEL_CPU_I8MM": 22,
     "SATCHEL_ROLE_DOCUMENT": 0,
     "SATCHEL_ROLE_QUERY": 1,
     "SATCHEL_POOLING_DEFAULT": 0,
@@ -52,23 +54,41 @@ CONSTANTS = {
     "SATCHEL_PHASE_SCAN": 1,
     "SATCHEL_PHASE_KEYWORDS": 2,
     "SATCHEL_PHASE_EMBED": 3,
+    "SATCHEL_PHASE_LOAD": 4,
+    "SATCHEL_PHASE_CLUSTER": 5,
+    "SATCHEL_PHASE_DESCRIBE": 6,
     "SATCHEL_FILE_ADDED": 1,
     "SATCHEL_FILE_CHANGED": 2,
     "SATCHEL_FILE_REMOVED": 3,
     "SATCHEL_FILE_FAILED": 4,
     "SATCHEL_FILE_SKIPPED": 5,
     "SATCHEL_FILE_RENAMED": 6,
+    "SATCHEL_KMEANS_EUCLIDEAN": 0,
+    "SATCHEL_KMEANS_INNER_PRODUCT": 1,
+    "SATCHEL_KMEANS_EXACT": 0,
+    "SATCHEL_KMEANS_FAST": 1,
+    "SATCHEL_INIT_DEFAULT": 0,
+    "SATCHEL_INIT_GIVEN": 1,
+    "SATCHEL_INIT_RANDOM": 2,
+    "SATCHEL_INIT_PLUS_PLUS": 3,
+    "SATCHEL_INIT_PARALLEL": 4,
+    "SATCHEL_STOP_ITERATIONS": 1,
+    "SATCHEL_STOP_UNCHANGED": 2,
+    "SATCHEL_STOP_TOLERANCE": 3,
 }
 
 
 class Names:
-    """Strings for a family of constants: "hybrid" for SATCHEL_SEARCH_HYBRID."""
+    """Strings for a family of constants: "hybrid" for SATCHEL_SEARCH_HYBRID.
 
-    def __init__(self, family: str) -> None:
+    `only`: of a prefix that two families share, the names of this one, which is called `what`.
+    """
+
+    def __init__(self, family: str, what: str = "", only: "tuple[str, ...]" = ()) -> None:
         prefix = f"SATCHEL_{family}_"
-        self.family = family.lower()
+        self.family = what or family.lower()
         self._value = {name[len(prefix):].lower(): value for name, value in CONSTANTS.items()
-                       if name.startswith(prefix)}
+                       if name.startswith(prefix) and (not only or name[len(prefix):] in only)}
         self._name = {value: name for name, value in self._value.items()}
 
     def value(self, name: "str | None") -> int:
@@ -94,3 +114,6 @@ POOLING = Names("POOLING")
 ROLE = Names("ROLE")
 CPU = Names("CPU")
 LOG = Names("LOG")
+STOP = Names("STOP")
+OBJECTIVE = Names("KMEANS", "objective", ("EUCLIDEAN", "INNER_PRODUCT"))
+MODE = Names("KMEANS", "mode", ("EXACT", "FAST"))

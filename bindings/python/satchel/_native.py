@@ -73,9 +73,11 @@ _declare("satchel_version", c_char_p)
 _declare("satchel_version_at_least", c_int32, c_int32, c_int32, c_int32)
 _declare("satchel_has_feature", c_int32, c_char_p)
 _declare("satchel_status_name", c_char_p, _status)
-for _options in ("context", "model", "store", "add", "sync", "list", "search", "ask"):
+for _options in ("context", "model", "store", "add", "sync", "list", "search", "ask", "kmeans",
+                 "topics"):
     _declare(f"satchel_{_options}_options_init", None, c_void_p, c_size_t)
-for _object in ("context", "cancel", "model", "store", "documents", "results", "stream"):
+for _object in ("context", "cancel", "model", "store", "documents", "results", "stream",
+                "topics"):
     _declare(f"satchel_{_object}_close", None, _handle_out)
 
 _declare("satchel_context_open", _status, _handle_out, POINTER(s.ContextOptions), _error)
@@ -134,6 +136,21 @@ _declare("satchel_results_get_match", _status, _handle, c_size_t, c_size_t, POIN
          _error)
 _declare("satchel_ask", _status, _handle_out, _handle, c_char_p, POINTER(s.AskOptions), _error)
 _declare("satchel_stream_next", _status, _handle, POINTER(s.Event), c_size_t, _error)
+
+_declare("satchel_kmeans_default_k", c_size_t, c_uint64)
+_declare("satchel_kmeans", _status, _handle, POINTER(s.Points), c_size_t, c_void_p, c_void_p,
+         POINTER(s.KMeansInfo), c_size_t, POINTER(s.KMeansOptions), _error)
+_declare("satchel_kmeans_assign", _status, _handle, POINTER(s.Points), c_size_t, c_void_p,
+         c_void_p, c_void_p, POINTER(s.KMeansOptions), _error)
+
+_declare("satchel_store_topics", _status, _handle_out, _handle, POINTER(s.TopicsOptions), _error)
+_declare("satchel_topics_count", c_size_t, _handle)
+_declare("satchel_topics_get_info", _status, _handle, POINTER(s.TopicsInfo), c_size_t, _error)
+_declare("satchel_topics_get", _status, _handle, c_size_t, POINTER(s.Topic), c_size_t, _error)
+_declare("satchel_topics_get_document", _status, _handle, c_size_t, c_size_t,
+         POINTER(s.TopicDocument), c_size_t, _error)
+_declare("satchel_topics_get_sentence", _status, _handle, c_size_t, c_size_t,
+         POINTER(s.TopicSentence), c_size_t, _error)
 
 # ---------------------------------------------------------------- errors
 

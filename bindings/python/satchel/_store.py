@@ -16,6 +16,7 @@ from . import _constants as k
 from . import _native as n
 from . import _stream
 from . import _structs as s
+from . import _topics
 from . import _types as t
 from ._context import Cancel, Context, cancel_pointer, default_context
 from ._model import Model
@@ -281,6 +282,45 @@ class Store(n.Closable):
                    n.encode_z(question, "the question"), byref(options))
         return _stream.AnswerEvents(stream, _stream.answer_reader(self._count_characters))
 
+    def topics(self, k: Optional[int] = None, *, words: Optional[int] = None,
+               sentences: Optional[int] = None, iterations: Optional[int] = None, seed: int = 0,
+               mode: Optional[str] = None, filter: Filter = None,
+               progress: Optional[Callable[[t.ProgressEvent], None]] = None,
+               cancel: Optional[Cancel] = None) -> "_topics.Topics":
+        """What the documents are about: their passages grouped by meaning, the largest group first,
+        each with a label and a few sentences in the documents' own words.
+
+        Args:
+            k: topics at most; None: 5 to 20, by the number of passages.
+            words: in a label at most; default 4.
+            sentences: that show a topic at most; default 3; 0: none, and nothing is embedded.
+            iterations: of the clustering at most; 0: none, only seeding.
+            seed: the same store and seed give the same topics.
+            mode: "exact" (default) or "fast"; see docs/kmeans.md.
+            filter: as for search().
+            progress: called with a ProgressEvent now and then; what it raises ends the call.
+
+        Passages that are not embedded yet are left out and counted in `.pending`. Raises NoModel
+        for a store without an embedder.
+        """
+        options = n.new(s.TopicsOptions, "satchel_topics_options_init")
+        options.k = k or 0
+        options.words = words or 0
+        options.sentences = _or_none_at_all(sentences)
+        options.iterations = _or_none_at_all(iterations)
+        options.seed = seed
+        options.mode = _kmeans_mode(mode)
+        options.filter = _filter(filter)
+        options.progress = _topics.progress_function(progress)
+        found = c_void_p()
+        with self._handle as pointer, cancel_pointer(cancel) as stop:
+            options.cancel = stop.value if stop else None
+            n.call(n.library.satchel_store_topics, byref(found), pointer, byref(options))
+            try:
+                return _topics.read(found)
+            finally:
+                n.library.satchel_topics_close(byref(found))
+
     # ------------------------------------------------------------ looking in
 
     def documents(self, filter: Filter = None, *, limit: Optional[int] = None,
@@ -395,6 +435,15 @@ def _search_mode(mode: Optional[str]) -> int:
 
 def _answer_mode(mode: Optional[str]) -> int:
     return k.ANSWER.value(mode)
+
+
+def _kmeans_mode(mode: Optional[str]) -> int:
+    return k.MODE.value(mode)
+
+
+def _or_none_at_all(number: Optional[int]) -> int:
+    """In C a zero is the default, and none at all is -1."""
+    return 0 if number is None else number if number != 0 else -1
 
 
 def _filter(given: Filter) -> Optional[bytes]:

@@ -27,7 +27,7 @@ def read_range(given: s.Range) -> t.Range:
     return t.Range(given.start, given.end, given.start_utf16, given.end_utf16)
 
 
-def _or_none(value: int, unknown: int) -> Optional[int]:
+def or_none(value: int, unknown: int) -> Optional[int]:
     return None if value == unknown else value
 
 
@@ -48,11 +48,11 @@ def read_hits(results: Any, count: Count) -> List[t.Hit]:
             title=s.string(hit.title), heading=s.string(hit.heading), start=begin,
             end=hit.range.end, start_utf16=hit.range.start_utf16, end_utf16=hit.range.end_utf16,
             snippet=snippet.decode("utf-8"), snippet_range=read_range(hit.snippet),
-            matches=tuple(matches), metadata=metadata(hit.metadata), page=_or_none(hit.page, 0),
-            time_ms=_or_none(hit.time_ms, -1), keyword_score=hit.keyword_score,
+            matches=tuple(matches), metadata=metadata(hit.metadata), page=or_none(hit.page, 0),
+            time_ms=or_none(hit.time_ms, -1), keyword_score=hit.keyword_score,
             vector_score=None if math.isnan(hit.vector_score) else hit.vector_score,
-            chunk=hit.chunk, source_start=_or_none(hit.source_start, -1),
-            source_end=_or_none(hit.source_end, -1), _count=count))
+            chunk=hit.chunk, source_start=or_none(hit.source_start, -1),
+            source_end=or_none(hit.source_end, -1), _count=count))
     return hits
 
 
@@ -147,8 +147,8 @@ def answer_reader(count: Count) -> "Callable[[s.Event], Optional[t.Event]]":
             return t.CitationEvent(
                 answer=read_range(c.answer), document_id=s.string(c.document_id),
                 title=s.string(c.title), heading=s.string(c.heading), source=read_range(c.source),
-                hit=c.hit, verified=bool(c.verified), score=c.score, page=_or_none(c.page, 0),
-                time_ms=_or_none(c.time_ms, -1), chunk=c.chunk)
+                hit=c.hit, verified=bool(c.verified), score=c.score, page=or_none(c.page, 0),
+                time_ms=or_none(c.time_ms, -1), chunk=c.chunk)
         if event.refusal:
             refusal = event.refusal.contents
             return t.RefusalEvent(k.REASON.name(refusal.reason), refusal.confidence,
@@ -166,7 +166,7 @@ def read_sync(event: s.Event) -> Optional[t.Event]:
     """Turns C events of a sync into Python ones; None for kinds of a later version."""
     if event.progress:
         p = event.progress.contents
-        return t.ProgressEvent(k.PHASE.name(p.phase), p.done, _or_none(p.total, -1), p.bytes_done,
+        return t.ProgressEvent(k.PHASE.name(p.phase), p.done, or_none(p.total, -1), p.bytes_done,
                                p.bytes_total, p.elapsed_ms)
     if event.file:
         f = event.file.contents

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_float, c_int32, c_int64,
-                    c_size_t, c_uint64, c_void_p)
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float, c_int32,
+                    c_int64, c_size_t, c_uint64, c_void_p)
 
 Status = c_int32
 
@@ -193,6 +193,75 @@ class Event(Structure):
                 ("done", POINTER(EventDone))]
 
 
+PointsFunction = CFUNCTYPE(Status, c_void_p, c_uint64, c_size_t, c_void_p)
+
+
+class Points(Structure):
+    _fields_ = [("struct_size", c_size_t), ("count", c_uint64), ("dimension", c_int32),
+                ("reserved", c_int32), ("rows", c_void_p), ("stride", c_size_t),
+                ("path", c_char_p), ("offset", c_uint64), ("read", PointsFunction),
+                ("user", c_void_p)]
+
+
+class KMeansProgress(Structure):
+    _fields_ = [("iteration", c_int32), ("iterations", c_int32), ("moved", c_uint64),
+                ("shift", c_double), ("elapsed_ms", c_int64)]
+
+
+KMeansProgressFunction = CFUNCTYPE(c_int32, c_void_p, POINTER(KMeansProgress))
+
+
+class KMeansOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("iterations", c_int32), ("objective", c_int32),
+                ("mode", c_int32), ("init", c_int32), ("initial", c_void_p),
+                ("tolerance", c_double), ("seed", c_uint64), ("memory_budget", c_uint64),
+                ("threads", c_int32), ("reserved", c_int32),
+                ("progress", KMeansProgressFunction), ("progress_user", c_void_p),
+                ("cancel", c_void_p)]
+
+
+class KMeansInfo(Structure):
+    _fields_ = [("inertia", c_double), ("iterations", c_int32), ("stop", c_int32),
+                ("empty", c_uint64), ("products", c_uint64), ("rechecks", c_uint64),
+                ("memory_bytes", c_uint64), ("seed_ms", c_int64), ("iterate_ms", c_int64),
+                ("final_ms", c_int64)]
+
+
+ProgressFunction = CFUNCTYPE(c_int32, c_void_p, POINTER(EventProgress))
+
+
+class TopicsOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("k", c_int32), ("words", c_int32),
+                ("sentences", c_int32), ("iterations", c_int32), ("mode", c_int32),
+                ("reserved", c_int32), ("seed", c_uint64), ("filter", c_char_p),
+                ("progress", ProgressFunction), ("progress_user", c_void_p),
+                ("cancel", c_void_p)]
+
+
+class TopicsInfo(Structure):
+    _fields_ = [("chunks", c_int64), ("pending", c_int64), ("documents", c_int64),
+                ("dimension", c_int32), ("iterations", c_int32), ("read_ms", c_int64),
+                ("cluster_ms", c_int64), ("describe_ms", c_int64)]
+
+
+class Topic(Structure):
+    _fields_ = [("label", c_char_p), ("words", POINTER(c_char_p)), ("word_count", c_size_t),
+                ("chunks", c_int64), ("share", c_double), ("cohesion", c_double),
+                ("centroid", POINTER(c_float)), ("document_count", c_size_t),
+                ("sentence_count", c_size_t)]
+
+
+class TopicDocument(Structure):
+    _fields_ = [("id", c_char_p), ("title", c_char_p), ("chunks", c_int64),
+                ("chunks_all", c_int64)]
+
+
+class TopicSentence(Structure):
+    _fields_ = [("text", c_void_p), ("length", c_size_t), ("document_id", c_char_p),
+                ("title", c_char_p), ("heading", c_char_p), ("chunk", c_int64),
+                ("range", Range), ("score", c_float), ("page", c_int32), ("time_ms", c_int64)]
+
+
 #: The header's name of each struct here; the tests go by it. satchel_allocator is not offered:
 #: Python cannot serve as an allocator called from any thread.
 NAMES = {
@@ -223,6 +292,15 @@ NAMES = {
     "satchel_event_file": EventFile,
     "satchel_event_done": EventDone,
     "satchel_event": Event,
+    "satchel_points": Points,
+    "satchel_kmeans_progress": KMeansProgress,
+    "satchel_kmeans_options": KMeansOptions,
+    "satchel_kmeans_info": KMeansInfo,
+    "satchel_topics_options": TopicsOptions,
+    "satchel_topics_info": TopicsInfo,
+    "satchel_topic": Topic,
+    "satchel_topic_document": TopicDocument,
+    "satchel_topic_sentence": TopicSentence,
 }
 
 
