@@ -229,6 +229,11 @@ static void iterations_are_lloyds(void **state) {
         setting s = {.count = 2000, .n = 24, .k = 9};
         float *rows = blobs(s.count, s.n, 12, 0.7, 0.5), *initial = spread(rows, 2000, 24, 9);
         s.rows = rows;
+        for (size_t c = 0; c < s.k && objective == SATCHEL_KMEANS_INNER_PRODUCT; c++) {
+            double size = length(initial + c * s.n, s.n);
+            for (size_t d = 0; d < s.n; d++)
+                initial[c * s.n + d] = (float)((double)initial[c * s.n + d] / size);
+        }
         s.options =
             (satchel_kmeans_options){.iterations = 9, .objective = objective, .initial = initial};
         result r = run(&s);
