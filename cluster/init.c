@@ -221,13 +221,13 @@ static void accept_rows(plus_plus *p, size_t count, size_t most) {
 
 /* The first rows not chosen yet, where no loss is left to draw by. */
 static satchel_status fill_up(plus_plus *p, satchel_error *error) {
-    size_t drawn = p->chosen;
-    qsort(p->rows, drawn, sizeof *p->rows, compare_rows);
+    size_t before = p->chosen;
+    qsort(p->rows, before, sizeof *p->rows, compare_rows);
     size_t at = 0;
     for (uint64_t row = 0; p->chosen < p->k; row++) {
-        while (at < drawn && p->rows[at] < row)
+        while (at < before && p->rows[at] < row)
             at++;
-        if (at < drawn && p->rows[at] == row)
+        if (at < before && p->rows[at] == row)
             continue;
         satchel_status status = sat_source_fetch(p->source, &row, 1, p->fetched, error);
         if (status)
