@@ -12,6 +12,13 @@ const sat_cluster_kernels *sat_cluster_kernels_for(int32_t level) {
         return &sat_cluster_kernels_avxvnni;
     case SATCHEL_CPU_AVX512:
         return &sat_cluster_kernels_avx512;
+#elif defined(__aarch64__)
+    case SATCHEL_CPU_NEON:
+        return &sat_cluster_kernels_neon;
+    case SATCHEL_CPU_DOTPROD:
+        return &sat_cluster_kernels_dotprod;
+    case SATCHEL_CPU_I8MM:
+        return &sat_cluster_kernels_i8mm;
 #endif
     default:
         return &sat_cluster_kernels_c;

@@ -190,7 +190,8 @@ static satchel_status survey(clustering *c, satchel_error *error) {
     double widest = 0;
     for (size_t d = 0; d < c->dimension; d++) {
         c->centre[d] = (float)(c->survey.sum[d] / (double)c->count);
-        widest = fmax(widest, fabs((double)c->centre[d]));
+        double size = fabs((double)c->centre[d]); /* not fmax: GCC 12 for arm64 breaks down */
+        widest = size > widest ? size : widest;
     }
     int exponent = 0;
     (void)frexp(c->survey.largest + widest, &exponent);

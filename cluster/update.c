@@ -170,8 +170,10 @@ static void split(const finish_job *job, size_t c, size_t largest) {
     const float *mean = job->values + largest * n;
     float *value = job->values + c * n;
     double moved = 0, length = 0, widest = 0;
-    for (size_t d = 0; d < n; d++)
-        widest = fmax(widest, fabs((double)mean[d]));
+    for (size_t d = 0; d < n; d++) {
+        double size = fabs((double)mean[d]); /* not fmax: GCC 12 for arm64 breaks down */
+        widest = size > widest ? size : widest;
+    }
     for (size_t d = 0; d < n; d++) {
         /* A coordinate of 0 moves too, or a mean of zeros could not be split. */
         double step = SPLIT * (fabs((double)mean[d]) + SPLIT * (widest > 0 ? widest : 1));

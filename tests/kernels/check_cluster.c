@@ -82,7 +82,7 @@ static void add_subtract(int32_t level) {
             float *x = input(n, style);
             double scale = scales[check_below(5)], most = 0;
             for (size_t j = 0; j < n; j++)
-                most = fmax(most, fabs((double)x[j]));
+                most = fabs((double)x[j]) > most ? fabs((double)x[j]) : most;
             if (most * scale >= 0x1p51)
                 scale = ldexp(1, 50 - ilogb(most));
             int64_t *sums = check_output(n * sizeof *sums),
