@@ -91,9 +91,43 @@ static const char *const function_words[] = {
     "wordt zal ze zeer zelf zich zij zijn zo zonder zou zouden ",
 };
 
+/* Pairs of characters come without knowledge of words, so most with one of these in it are no
+ * word. */
+static const char chinese_particles[] =
+    "的了是在和与及其也而被把将对从但并或若则之于以所这那哪您你我他她它们个很都就还又更最";
+static const char *const chinese_words[] = {
+    "一些", "一种", "一样", "不同", "由于", "因为", "因此", "如果", "虽然", "通过", "进行", "可以",
+    "可能", "可是", "能够", "没有", "已经", "认为", "成为", "称为", "作为", "自己", "当时", "之间",
+    "以及", "许多", "有些", "有的", "什么", "怎么", "为了", "例如", "包括", "使用", "需要", "应该",
+};
+
+/* A pair of hiragana is an ending or a particle: what tells is written in kanji or katakana. */
+static bool is_function_pair(const char *word, size_t length) {
+    size_t at = 0, hiragana = 0, count = 0;
+    while (at < length) {
+        int32_t code;
+        size_t size = sat_utf8_decode(word + at, length - at, &code);
+        char character[5] = {0};
+        memcpy(character, word + at, size);
+        if (code >= 0x4E00 && code <= 0x9FFF && strstr(chinese_particles, character))
+            return true;
+        hiragana += code >= 0x3040 && code <= 0x309F;
+        count++;
+        at += size;
+    }
+    for (size_t i = 0; i < SAT_COUNT(chinese_words); i++)
+        if (strlen(chinese_words[i]) == length && memcmp(chinese_words[i], word, length) == 0)
+            return true;
+    return count > 0 && hiragana == count;
+}
+
 bool sat_is_function_word(const char *word, size_t length) {
     if (length == 0 || length > LONGEST)
         return false;
+    int32_t first;
+    sat_utf8_decode(word, length, &first);
+    if (sat_is_unspaced(first))
+        return is_function_pair(word, length);
     char sought[LONGEST + 3] = " ";
     memcpy(sought + 1, word, length);
     sought[length + 1] = ' ';

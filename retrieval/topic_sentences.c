@@ -17,7 +17,7 @@ enum {
     EMBEDDED = 32,      /* sentences of a topic that are embedded */
     EMBEDDED_FOR_ONE = 8,
     FEWEST_BYTES = 24, /* headings, captions and crumbs are shorter */
-    MOST_BYTES = 400,
+    MOST_BYTES = 300,
     FEWEST_TERMS = 4,
 };
 /* Sentences this near to each other say the same. */

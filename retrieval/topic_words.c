@@ -5,7 +5,8 @@
  *                     r: the part of all other chunks that hold it
  *
  * its share of the divergence of the topic from the rest: what is frequent here and rare elsewhere.
- * Chunks count, not occurrences, so that one long list makes no label. Terms are those of the
+ * Chunks count, not occurrences, so that one long list makes no label; and a word of one document
+ * alone counts less, because a topic is what documents have in common. Terms are those of the
  * full-text index; shown is the form of the word that stands most often in the texts.
  */
 #include <math.h>
@@ -13,6 +14,8 @@
 #include <string.h>
 
 #include "retrieval/topics.h"
+
+#define LONE_DOCUMENT 0.3 /* what a word of one document counts among several */
 
 enum {
     SAMPLE = 512, /* chunks of a topic that are read: rates need no more */
@@ -23,8 +26,11 @@ typedef struct word {
     const char *term; /* in the arena */
     uint64_t hash;
     double rate; /* part of all chunks with it; each topic counts by its share */
-    uint32_t length, chunk;
+    uint32_t length;
+    uint32_t chunk;         /* number of the last one with it */
     uint32_t here;          /* chunks of the topic at hand with it */
+    uint32_t document;      /* of the first of them */
+    bool several;           /* others are of other documents */
     int32_t lead;           /* how far `surface` is ahead of other forms: a running majority */
     uint8_t surface_length; /* 0: none that may be shown */
     char surface[SURFACE];
@@ -32,7 +38,9 @@ typedef struct word {
 
 /* A word in a topic. */
 typedef struct presence {
-    uint32_t word, here;
+    uint32_t word;
+    uint32_t here; /* chunks of the topic with it */
+    bool several;  /* of several documents */
     double weight;
 } presence;
 
@@ -51,7 +59,8 @@ typedef struct counting {
     size_t *found_end; /* (topics) */
     uint32_t *sampled; /* (topics) chunks read */
     uint32_t chunk;    /* number of the chunk at hand, from 1 */
-    const char *text;  /* of it */
+    uint32_t document; /* and its document */
+    const char *text;
 } counting;
 
 /* ------------------------------------------------------------------ counting */
@@ -121,8 +130,12 @@ static int count_term(void *user, const char *term, size_t length, size_t start,
     if (w->chunk == c->chunk)
         return 0;
     w->chunk = c->chunk;
-    if (w->here++ > 0)
+    if (w->here++ > 0) {
+        w->several = w->several || w->document != c->document;
         return 0;
+    }
+    w->document = c->document;
+    w->several = false;
     if (!sat_grow(c->grouping->memory, (void **)&c->touched, &c->touched_capacity,
                   c->touched_count + 1, sizeof *c->touched))
         return SATCHEL_OUT_OF_MEMORY;
@@ -146,6 +159,7 @@ static satchel_status count_chunks(counting *c, size_t index, satchel_error *err
             continue;
         c->chunk++;
         c->sampled[index]++;
+        c->document = g->chunks[at].document;
         c->text = chunk.text.data;
         if (sat_terms_each(c->terms, chunk.text.data, chunk.text.length, count_term, c))
             status = sat_memory_fail(g->memory, chunk.text.length, error);
@@ -166,7 +180,8 @@ static satchel_status count_topic(counting *c, size_t index, satchel_error *erro
     for (size_t i = 0; i < c->touched_count; i++) {
         word *w = &c->words[c->touched[i]];
         w->rate += g->topics->items[index].shown.share * w->here / c->sampled[index];
-        c->found[c->found_count++] = (presence){.word = c->touched[i], .here = w->here};
+        c->found[c->found_count++] =
+            (presence){.word = c->touched[i], .here = w->here, .several = w->several};
         w->here = 0;
     }
     c->touched_count = 0;
@@ -221,8 +236,9 @@ static size_t weigh(const counting *c, size_t index, presence *found, size_t cou
         double r = (rest * others + 0.5) / (others + 1);
         if (found[i].here < least || p <= r)
             continue;
+        const bool lone = topic->shown.document_count > 1 && !found[i].several;
         found[kept] = found[i]; /* never ahead of i */
-        found[kept++].weight = p * log(p / r);
+        found[kept++].weight = p * log(p / r) * (lone ? LONE_DOCUMENT : 1);
     }
     qsort(found, kept, sizeof *found, by_weight);
     return kept;

@@ -38,10 +38,10 @@ enum { COLOR_AUTO = 0, COLOR_ALWAYS = 1, COLOR_NEVER = 2 };
 
 typedef struct cli_options {
     int32_t json, quiet, verbose, help, version; /* flags */
-    int32_t no_model, defer, hidden, keep_missing, allow_removals, never_refuse;
+    int32_t no_model, defer, hidden, keep_missing, allow_removals, never_refuse, fast;
     const char *model, *filter, *root;
     int32_t mode, role, color; /* SATCHEL_SEARCH_*, SATCHEL_ROLE_*, COLOR_* */
-    int64_t k, limit, sentences, threads, max_bytes;
+    int64_t k, limit, sentences, threads, max_bytes, iterations, seed, representatives;
 } cli_options;
 
 struct cli {
@@ -80,6 +80,7 @@ int cmd_index(struct cli *cli);
 int cmd_sync(struct cli *cli);
 int cmd_ask(struct cli *cli);
 int cmd_search(struct cli *cli);
+int cmd_cluster(struct cli *cli);
 int cmd_list(struct cli *cli);
 int cmd_text(struct cli *cli);
 int cmd_remove(struct cli *cli);

@@ -55,6 +55,25 @@ const struct command commands[] = {
      "  satchel search notes.satchel lease --filter '{\"modified\":{\"gte\":\"2024-01-01\"}}'\n"
      "  satchel search notes.satchel lease --json | jq -r .document_id\n",
      2, SIZE_MAX, cmd_search},
+    {"cluster", "STORE", "show what the documents are about, by topic",
+     "Groups the passages by meaning. Each topic has a label, the words that are frequent in it "
+     "and "
+     "rare\n"
+     "elsewhere; its size; the documents most in it; and the sentences nearest to its centre.\n"
+     "\n"
+     "Without -k the number of topics is the cube root of the number of passages, but 5 to 20, so "
+     "that\n"
+     "the list can be read: 5 up to about 150 passages, 10 for 1,000, 20 from 8,000 on; of fewer "
+     "than\n"
+     "15 passages, a third. The same store and seed give the same topics on every machine.\n"
+     "Passages that are not embedded yet are left out, and counted.\n"
+     "\n"
+     "Examples:\n"
+     "  satchel cluster notes.satchel\n"
+     "  satchel cluster notes.satchel -k 8 --representatives 5\n"
+     "  satchel cluster notes.satchel --filter '{\"path\":\"notes/2024/*\"}'\n"
+     "  satchel cluster notes.satchel --json | jq -r 'select(.label).label'\n",
+     1, 1, cmd_cluster},
     {"list", "STORE", "list the documents",
      "Examples:\n"
      "  satchel list notes.satchel\n"

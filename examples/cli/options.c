@@ -34,23 +34,31 @@ struct option {
 };
 
 #define AT(field) offsetof(cli_options, field)
-#define USES_MODEL "index sync ask search stats embed"
+#define USES_MODEL "index sync ask search cluster stats embed"
 
 static const struct option options[] = {
     {'m', "model", "GGUF", TEXT, AT(model), NULL, 0, 0, USES_MODEL,
      "embedding model; default: $SATCHEL_MODEL, else the cached one"},
     {0, "no-model", NULL, FLAG, AT(no_model), NULL, 0, 0, "index sync ask search stats",
      "use no model: keywords alone"},
-    {'k', "count", "N", NUMBER, AT(k), NULL, 1, 10000, "ask search",
-     "hits to find (search: 10), passages to look at (ask: 8)"},
+    {'k', "count", "N", NUMBER, AT(k), NULL, 1, 10000, "ask search cluster",
+     "hits to find (search: 10), passages to look at (ask: 8), topics"},
     {0, "mode", "MODE", CHOICE, AT(mode), modes, 0, 0, "ask search",
      "keyword, vector or hybrid; default: hybrid with a model"},
-    {'f', "filter", "JSON", TEXT, AT(filter), NULL, 0, 0, "ask search list",
+    {'f', "filter", "JSON", TEXT, AT(filter), NULL, 0, 0, "ask search cluster list",
      "only documents that pass, e.g. '{\"path\":\"notes/*\"}'"},
     {0, "sentences", "N", NUMBER, AT(sentences), NULL, 1, 16, "ask",
      "quote at most N sentences; default 3"},
     {0, "never-refuse", NULL, FLAG, AT(never_refuse), NULL, 0, 0, "ask",
      "answer even when the evidence is weak"},
+    {0, "iterations", "N", NUMBER, AT(iterations), NULL, 1, 100000, "cluster",
+     "of the clustering at most; default 25"},
+    {0, "seed", "N", NUMBER, AT(seed), NULL, 0, INT64_MAX, "cluster",
+     "another one, other topics; default 0"},
+    {0, "representatives", "N", NUMBER, AT(representatives), NULL, 1, 32, "cluster",
+     "sentences to show of a topic; default 3"},
+    {0, "fast", NULL, FLAG, AT(fast), NULL, 0, 0, "cluster",
+     "cluster a sample first: quicker, a little coarser"},
     {0, "root", "NAME", TEXT, AT(root), NULL, 0, 0, "index",
      "name of the folder in the store; default: its own name"},
     {0, "defer", NULL, FLAG, AT(defer), NULL, 0, 0, "index sync",

@@ -1,6 +1,6 @@
 /*
- * Progress of a sync on stderr: on a terminal one line that is drawn over, with a bar, the rate and
- * the time left; elsewhere a plain line now and then, so that a log stays readable.
+ * Progress of long work on stderr: on a terminal one line that is drawn over, with a bar, the rate
+ * and the time left; elsewhere a plain line now and then, so that a log stays readable.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -30,9 +30,34 @@ void progress_clear(struct progress *progress) {
 }
 
 static const char *phase_name(int32_t phase) {
-    return phase == SATCHEL_PHASE_SCAN       ? "Looking"
-           : phase == SATCHEL_PHASE_KEYWORDS ? "Reading"
-                                             : "Embedding";
+    switch (phase) {
+    case SATCHEL_PHASE_SCAN:
+        return "Looking";
+    case SATCHEL_PHASE_KEYWORDS:
+    case SATCHEL_PHASE_LOAD:
+        return "Reading";
+    case SATCHEL_PHASE_EMBED:
+        return "Embedding";
+    case SATCHEL_PHASE_CLUSTER:
+        return "Grouping";
+    default:
+        return "Describing";
+    }
+}
+
+static const char *unit_name(int32_t phase) {
+    switch (phase) {
+    case SATCHEL_PHASE_SCAN:
+    case SATCHEL_PHASE_KEYWORDS:
+        return "files";
+    case SATCHEL_PHASE_EMBED:
+    case SATCHEL_PHASE_LOAD:
+        return "chunks";
+    case SATCHEL_PHASE_CLUSTER:
+        return "passes";
+    default:
+        return "steps";
+    }
 }
 
 /* "1.2 MB/s" for reading, "85 chunks/s" for embedding; "" while unknown. */
@@ -46,7 +71,7 @@ static void rate_text(char out[32], const satchel_event_progress *event) {
         snprintf(out, 32, "%.0f chunks/s", (double)event->done / seconds);
     else if (event->bytes_done > 0)
         snprintf(out, 32, "%s/s", human_bytes(bytes, (double)event->bytes_done / seconds));
-    else
+    else if (event->phase == SATCHEL_PHASE_SCAN || event->phase == SATCHEL_PHASE_KEYWORDS)
         snprintf(out, 32, "%.0f files/s", (double)event->done / seconds);
 }
 
@@ -77,7 +102,7 @@ static void draw(struct progress *progress, const satchel_event_progress *event)
     char rate[32], left[32], count[64], line[256];
     rate_text(rate, event);
     time_left(left, event, share);
-    const char *unit = event->phase == SATCHEL_PHASE_EMBED ? "chunks" : "files";
+    const char *unit = unit_name(event->phase);
     if (event->total >= 0)
         snprintf(count, sizeof count, "%" PRId64 "/%" PRId64 " %s", event->done, event->total,
                  unit);
@@ -124,6 +149,6 @@ void progress_show(struct progress *progress, const satchel_event_progress *even
     fprintf(stderr, "%s: %" PRId64, phase_name(event->phase), event->done);
     if (event->total >= 0)
         fprintf(stderr, " of %" PRId64, event->total);
-    fprintf(stderr, " %s%s%s%s%s\n", event->phase == SATCHEL_PHASE_EMBED ? "chunks" : "files",
-            *rate ? ", " : "", rate, *left ? ", " : "", left);
+    fprintf(stderr, " %s%s%s%s%s\n", unit_name(event->phase), *rate ? ", " : "", rate,
+            *left ? ", " : "", left);
 }

@@ -141,7 +141,7 @@ class Usage(Tool):
     def test_help(self):
         for arguments in (["--help"], ["-h"], ["help"]):
             self.assertIn("satchel ask notes.satchel", self.out(*arguments))
-        for name in ("index", "sync", "ask", "search", "list", "text", "remove", "stats", "verify",
+        for name in ("index", "sync", "ask", "search", "cluster", "list", "text", "remove", "stats", "verify",
                      "backup", "embed"):
             text = self.out(name, "--help")
             self.assertIn("Examples:", text)
@@ -468,8 +468,8 @@ class Documentation(Tool):
     """The manual and the completions know every command and option, and no other."""
 
     FOLDER = support.ROOT / "examples" / "cli"
-    COMMANDS = ("index", "sync", "ask", "search", "list", "text", "remove", "stats", "verify",
-                "backup", "embed")
+    COMMANDS = ("index", "sync", "ask", "search", "cluster", "list", "text", "remove", "stats",
+                "verify", "backup", "embed")
 
     def options_of(self, command=None):
         text = self.out(*([command] if command else []), "--help")

@@ -3,7 +3,7 @@
 _satchel() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local command='' at=1 options
-    local commands='index sync ask search list text remove stats verify backup embed help'
+    local commands='index sync ask search cluster list text remove stats verify backup embed help'
     local all='--threads --json --color --quiet --verbose --help --version'
     [ "$COMP_CWORD" -gt 1 ] && command=${COMP_WORDS[at]}
 
@@ -12,7 +12,8 @@ _satchel() {
     --role) COMPREPLY=($(compgen -W 'document query' -- "$word")); return ;;
     --color) COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
     --model | -m) compopt -o filenames; COMPREPLY=($(compgen -f -- "$word")); return ;;
-    --count | -k | --filter | -f | --sentences | --root | --max-bytes | --limit | -n | --threads | -t)
+    --count | -k | --filter | -f | --sentences | --root | --max-bytes | --limit | -n | --threads | -t | \
+        --iterations | --seed | --representatives)
         COMPREPLY=()
         return
         ;;
@@ -28,6 +29,7 @@ _satchel() {
     sync) options='--model --no-model --defer --hidden --keep-missing --allow-removals --max-bytes' ;;
     ask) options='--model --no-model --count --mode --filter --sentences --never-refuse' ;;
     search) options='--model --no-model --count --mode --filter' ;;
+    cluster) options='--model --count --filter --iterations --seed --representatives --fast' ;;
     list) options='--filter --limit' ;;
     stats) options='--model --no-model' ;;
     embed) options='--model --role' ;;

@@ -1,11 +1,12 @@
 # Completion of the satchel tool for fish.
 
-set -l commands index sync ask search list text remove stats verify backup embed help
+set -l commands index sync ask search cluster list text remove stats verify backup embed help
 complete -c satchel -f
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a index -d 'Add folders or files to a store'
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a sync -d 'Bring the folders up to date'
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a ask -d 'Answer a question from the documents'
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a search -d 'Find passages'
+complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a cluster -d 'Show what the documents are about'
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a list -d 'List the documents'
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a text -d 'Print the text of a document'
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a remove -d 'Remove documents'
@@ -23,13 +24,17 @@ complete -c satchel -s v -l verbose -d 'Log on stderr'
 complete -c satchel -s h -l help -d 'Explain, with examples'
 complete -c satchel -l version -d 'Print the version'
 
-complete -c satchel -n '__fish_seen_subcommand_from index sync ask search stats embed' -s m -l model -r -F -d 'Embedding model'
+complete -c satchel -n '__fish_seen_subcommand_from index sync ask search cluster stats embed' -s m -l model -r -F -d 'Embedding model'
 complete -c satchel -n '__fish_seen_subcommand_from index sync ask search stats' -l no-model -d 'Keywords alone'
-complete -c satchel -n '__fish_seen_subcommand_from ask search' -s k -l count -x -d 'Hits or passages'
+complete -c satchel -n '__fish_seen_subcommand_from ask search cluster' -s k -l count -x -d 'Hits, passages or topics'
 complete -c satchel -n '__fish_seen_subcommand_from ask search' -l mode -x -a 'keyword vector hybrid' -d 'How to search'
-complete -c satchel -n '__fish_seen_subcommand_from ask search list' -s f -l filter -x -d 'Only documents that pass'
+complete -c satchel -n '__fish_seen_subcommand_from ask search cluster list' -s f -l filter -x -d 'Only documents that pass'
 complete -c satchel -n '__fish_seen_subcommand_from ask' -l sentences -x -d 'Quote at most'
 complete -c satchel -n '__fish_seen_subcommand_from ask' -l never-refuse -d 'Answer on weak evidence too'
+complete -c satchel -n '__fish_seen_subcommand_from cluster' -l iterations -x -d 'Of the clustering at most'
+complete -c satchel -n '__fish_seen_subcommand_from cluster' -l seed -x -d 'Where it starts from'
+complete -c satchel -n '__fish_seen_subcommand_from cluster' -l representatives -x -d 'Sentences to show of a topic'
+complete -c satchel -n '__fish_seen_subcommand_from cluster' -l fast -d 'Cluster a sample first'
 complete -c satchel -n '__fish_seen_subcommand_from list' -s n -l limit -x -d 'At most'
 complete -c satchel -n '__fish_seen_subcommand_from index' -l root -x -d 'Name in the store'
 complete -c satchel -n '__fish_seen_subcommand_from index sync' -l defer -d 'Keywords now, embed later'
@@ -38,4 +43,4 @@ complete -c satchel -n '__fish_seen_subcommand_from index sync' -l keep-missing 
 complete -c satchel -n '__fish_seen_subcommand_from index sync' -l allow-removals -d 'Even if more than a fifth is gone'
 complete -c satchel -n '__fish_seen_subcommand_from index sync' -l max-bytes -x -d 'Pass over larger files'
 complete -c satchel -n '__fish_seen_subcommand_from embed' -l role -x -a 'document query' -d 'Prefix of the model'
-complete -c satchel -n '__fish_seen_subcommand_from index sync ask search list text remove stats verify backup' -F
+complete -c satchel -n '__fish_seen_subcommand_from index sync ask search cluster list text remove stats verify backup' -F
