@@ -623,10 +623,10 @@ static void every_failed_allocation_is_survived(void **state) {
     (void)state;
     for (int32_t mode = SATCHEL_KMEANS_EXACT; mode <= SATCHEL_KMEANS_FAST; mode++) {
         seed = 95;
-        setting s = {.count = 12000, .n = 6, .k = 70, .threads = 2};
+        setting s = {.count = 9000, .n = 3, .k = 40, .threads = 2};
         float *rows = blobs(s.count, s.n, 40, 1, 0);
         s.rows = rows;
-        s.options = (satchel_kmeans_options){.iterations = 3, .mode = mode};
+        s.options = (satchel_kmeans_options){.iterations = 2, .mode = mode};
         result whole = run(&s);
         for (s.fail_at = 1; s.fail_at <= whole.calls; s.fail_at++) {
             satchel_error error = {0};
