@@ -78,9 +78,12 @@ static satchel_status copy_pages(const backup *b, sat_connection *reader, sqlite
     return code == SQLITE_OK ? SATCHEL_OK : copy_failed(b, target, code, error);
 }
 
-/* A backup is nobody's sync in progress. */
-static satchel_status clear_lease(const backup *b, sqlite3 *target, satchel_error *error) {
-    int code = sqlite3_exec(target, "PRAGMA secure_delete=ON; DELETE FROM lease", NULL, NULL, NULL);
+/* A backup is nobody's sync in progress, and has no index beside it: that is made anew. */
+static satchel_status clear_passing(const backup *b, sqlite3 *target, satchel_error *error) {
+    int code = sqlite3_exec(target,
+                            "PRAGMA secure_delete=ON; DELETE FROM lease; "
+                            "DELETE FROM format WHERE key = 'index'",
+                            NULL, NULL, NULL);
     return code == SQLITE_OK ? SATCHEL_OK : copy_failed(b, target, code, error);
 }
 
@@ -98,7 +101,7 @@ static satchel_status copy_store(const backup *b, sat_connection *reader, satche
     if (!status)
         status = copy_pages(b, reader, target, error);
     if (!status)
-        status = clear_lease(b, target, error);
+        status = clear_passing(b, target, error);
     code = sqlite3_close(target);
     if (!status && code != SQLITE_OK)
         status = sat_fail(error, SATCHEL_IO, "cannot close the backup '%s'", b->path);

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Vectors read from the store before they are handed to the index. */
-#define LOAD_ROWS ((size_t)128)
 /* Snapshots tried before a search keeps all others out while it runs. */
 #define MAX_TRIES 8
 
@@ -41,6 +39,8 @@ void sat_collection_close(sat_collection **handle) {
     *handle = NULL;
     sat_memory *memory = collection->store->memory;
     sat_vindex_close(&collection->vectors);
+    sat_generation_release(collection->generation);
+    sat_free(memory, collection->dead);
     sat_free(memory, collection->chunk);
     sat_free(memory, collection->document);
     sat_free(memory, collection->length);
@@ -145,168 +145,6 @@ static satchel_status load_rows(sat_collection *collection, sat_connection *read
     return status;
 }
 
-/* ------------------------------------------------------------------ vectors */
-
-/* Kills rows whose chunk is gone or has another vector. Rows and chunks both come by seq, which is
- * never given twice, so one walk beside the index of the store does. */
-static satchel_status drop_vectors(sat_collection *collection, sat_connection *reader,
-                                   satchel_error *error) {
-    sat_vindex *vectors = collection->vectors;
-    size_t row = 0, count = sat_vindex_count(vectors);
-    if (count == 0)
-        return SATCHEL_OK;
-    sat_query query;
-    sat_query_begin(&query, reader,
-                    "SELECT seq FROM chunk WHERE model = ?1 AND seq IS NOT NULL AND seq <= ?2 "
-                    "ORDER BY seq");
-    sat_bind_int(&query, 1, collection->model);
-    sat_bind_int(&query, 2, sat_vindex_key(vectors, count - 1).seq);
-    while (sat_query_row(&query)) {
-        int64_t seq = sat_column_int(&query, 0);
-        while (row < count && sat_vindex_key(vectors, row).seq < seq)
-            sat_vindex_kill(vectors, row++);
-        if (row < count && sat_vindex_key(vectors, row).seq == seq)
-            row++;
-    }
-    satchel_status status = sat_query_end(&query, error);
-    if (status)
-        return status;
-    while (row < count)
-        sat_vindex_kill(vectors, row++);
-    if (sat_vindex_dead(vectors) > count / 4)
-        status = sat_vindex_squeeze(vectors, error);
-    return status;
-}
-
-/* Little-endian in the store. */
-static void decode_floats(float *out, const void *data, size_t count) {
-    memcpy(out, data, count * sizeof *out);
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, out + i, 4);
-        bits = __builtin_bswap32(bits);
-        memcpy(out + i, &bits, 4);
-    }
-#endif
-}
-
-/* Fails before the work if the memory limit cannot hold what is to come. */
-static satchel_status check_memory(const sat_collection *collection, sat_connection *reader,
-                                   int64_t after, satchel_error *error) {
-    sat_memory *memory = collection->store->memory;
-    if (memory->limit == 0)
-        return SATCHEL_OK;
-    int64_t rows = 0;
-    sat_query query;
-    sat_query_begin(&query, reader, "SELECT count(*) FROM chunk WHERE model = ?1 AND seq > ?2");
-    sat_bind_int(&query, 1, collection->model);
-    sat_bind_int(&query, 2, after);
-    if (sat_query_row(&query))
-        rows = sat_column_int(&query, 0);
-    satchel_status status = sat_query_end(&query, error);
-    uint64_t row_bytes =
-        (uint64_t)collection->store->embedder->dimension * sizeof(float) + sizeof(sat_vector_key);
-    uint64_t need = (uint64_t)rows * row_bytes;
-    if (!status && need > memory->limit - atomic_load(&memory->now))
-        status = sat_memory_fail(memory, need, error);
-    return status;
-}
-
-static satchel_status read_vectors(sat_collection *collection, sat_connection *reader, float *block,
-                                   sat_vector_key *keys, int64_t after, satchel_error *error) {
-    size_t dimension = (size_t)collection->store->embedder->dimension, filled = 0;
-    satchel_status status = SATCHEL_OK;
-    sat_query query;
-    sat_query_begin(&query, reader,
-                    "SELECT c.id, c.seq, v.data FROM chunk c JOIN vector v ON v.id = c.vector "
-                    "WHERE c.model = ?1 AND c.seq > ?2 ORDER BY c.seq");
-    sat_bind_int(&query, 1, collection->model);
-    sat_bind_int(&query, 2, after);
-    while (!status && sat_query_row(&query)) {
-        size_t size;
-        const void *data = sat_column_blob(&query, 2, &size);
-        if (size != dimension * sizeof(float)) {
-            status =
-                sat_fail(error, SATCHEL_DAMAGED,
-                         "store '%s': the vector of chunk %" PRId64 " has %zu bytes instead of "
-                         "%zu; run verify",
-                         collection->store->path, sat_column_int(&query, 0), size,
-                         dimension * sizeof(float));
-            break;
-        }
-        decode_floats(block + filled * dimension, data, dimension);
-        keys[filled++] = (sat_vector_key){sat_column_int(&query, 0), sat_column_int(&query, 1)};
-        if (filled == LOAD_ROWS) {
-            status = sat_vindex_add(collection->vectors, block, keys, filled, error);
-            filled = 0;
-        }
-    }
-    satchel_status ended = sat_query_end(&query, status ? NULL : error);
-    if (!status)
-        status = ended;
-    if (!status && filled > 0)
-        status = sat_vindex_add(collection->vectors, block, keys, filled, error);
-    return status;
-}
-
-/* Appends the vectors that came after the last one here. */
-static satchel_status load_vectors(sat_collection *collection, sat_connection *reader,
-                                   satchel_error *error) {
-    sat_memory *memory = collection->store->memory;
-    size_t count = sat_vindex_count(collection->vectors);
-    int64_t after = count ? sat_vindex_key(collection->vectors, count - 1).seq : 0;
-    satchel_status status = check_memory(collection, reader, after, error);
-    if (status)
-        return status;
-    size_t bytes = LOAD_ROWS * (size_t)collection->store->embedder->dimension * sizeof(float);
-    float *block = sat_alloc(memory, bytes);
-    sat_vector_key *keys = sat_alloc_array(memory, LOAD_ROWS, sizeof *keys);
-    if (!block || !keys)
-        status = sat_memory_fail(memory, bytes, error);
-    else
-        status = read_vectors(collection, reader, block, keys, after, error);
-    sat_free(memory, block);
-    sat_free(memory, keys);
-    return status;
-}
-
-static void map_vectors(sat_collection *collection) {
-    size_t count = sat_vindex_count(collection->vectors), hint = 0;
-    int64_t before = 0;
-    for (size_t i = 0; i < collection->count; i++)
-        collection->vector[i] = SAT_NO_VECTOR;
-    collection->embedded = 0;
-    for (size_t v = 0; v < count; v++) {
-        int64_t chunk = sat_vindex_key(collection->vectors, v).chunk;
-        if (chunk <= before)
-            hint = 0; /* not ascending here: search them all */
-        before = chunk;
-        size_t row = chunk ? sat_collection_row(collection, chunk, &hint) : SIZE_MAX;
-        if (row != SIZE_MAX) {
-            collection->vector[row] = (uint32_t)v;
-            collection->embedded++;
-        }
-    }
-}
-
-static satchel_status refresh_vectors(sat_collection *collection, sat_connection *reader,
-                                      bool erased, satchel_error *error) {
-    int64_t model = 0;
-    satchel_status status = sat_model_id(reader, false, &model, error);
-    if (!status && model != collection->model) {
-        sat_vindex_clear(collection->vectors);
-        collection->model = model;
-    }
-    if (!status && erased && model)
-        status = drop_vectors(collection, reader, error);
-    if (!status && model)
-        status = load_vectors(collection, reader, error);
-    if (!status)
-        map_vectors(collection);
-    return status;
-}
-
 /* ------------------------------------------------------------------ in line with the store */
 
 /* Under the exclusive lock. */
@@ -319,7 +157,9 @@ static satchel_status refresh(sat_collection *collection, sat_connection *reader
         collection->count = 0;
     satchel_status status = load_rows(collection, reader, error);
     if (!status && collection->vectors)
-        status = refresh_vectors(collection, reader, erased, error);
+        status = sat_collection_refresh_vectors(collection, reader, state, erased, error);
+    if (status == SATCHEL_NOT_FOUND) /* an index that another one has replaced: look again */
+        return sat_reader_renew(reader, error);
     if (status)
         return status;
     collection->change = state->change;
@@ -350,16 +190,24 @@ satchel_status sat_collection_begin(sat_collection *collection, sat_connection *
     }
     /* Commits come faster than that: this search runs alone. */
     pthread_rwlock_wrlock(&collection->lock);
+    state.change = -2;
     status = sat_reader_renew(reader, error);
-    if (!status)
+    while (!status && collection->change != state.change) {
         status = sat_state_read(reader, &state, error);
-    if (!status && collection->change != state.change)
-        status = refresh(collection, reader, &state, error);
+        if (!status && collection->change != state.change)
+            status = refresh(collection, reader, &state, error);
+    }
     if (status)
         pthread_rwlock_unlock(&collection->lock);
     return status;
 }
 
 void sat_collection_end(sat_collection *collection) {
+    pthread_rwlock_unlock(&collection->lock);
+}
+
+void sat_collection_forget(sat_collection *collection) {
+    pthread_rwlock_wrlock(&collection->lock);
+    collection->change = -1;
     pthread_rwlock_unlock(&collection->lock);
 }

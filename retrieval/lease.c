@@ -59,25 +59,31 @@ static bool is_alive(const sat_store *store, int64_t process, int64_t started) {
     return now == 0 || started == 0 || now == started;
 }
 
+/* Who keeps up the index alone has one byte more: a sync may take the lease from it at any moment. */
+static size_t owner_size(const sat_lease *lease) {
+    return sizeof lease->owner - !lease->for_index;
+}
+
 /* BUSY if the row in the store is of a living sync other than this. */
 static satchel_status check_free(const sat_lease *lease, sat_connection *connection,
                                  satchel_error *error) {
     sat_query query;
     int64_t process = 0, started = 0, expires = 0;
-    bool found = false, ours = false;
+    bool found = false, ours = false, yields = false;
     sat_query_begin(&query, connection,
                     "SELECT owner, process, started, expires FROM lease WHERE id = 1");
     if (sat_query_row(&query)) {
         size_t length;
         const void *owner = sat_column_blob(&query, 0, &length);
-        ours = length == sizeof lease->owner && memcmp(owner, lease->owner, length) == 0;
+        ours = length == owner_size(lease) && memcmp(owner, lease->owner, length) == 0;
+        yields = length == sizeof lease->owner && !lease->for_index;
         process = sat_column_int(&query, 1);
         started = sat_column_int(&query, 2);
         expires = sat_column_int(&query, 3);
         found = true;
     }
     satchel_status status = sat_query_end(&query, error);
-    if (status || !found || ours)
+    if (status || !found || ours || yields)
         return status;
     int64_t now = sat_clock_unix_ms();
     /* A clock that was set back must not hold it for longer than one lease. */
@@ -115,7 +121,7 @@ satchel_status sat_lease_take(sat_lease *lease, sat_store *store, const satchel_
         sat_query_begin(&query, connection,
                         "INSERT OR REPLACE INTO lease(id, owner, process, started, expires) "
                         "VALUES(1, ?1, ?2, ?3, ?4)");
-        sat_bind_blob(&query, 1, lease->owner, sizeof lease->owner);
+        sat_bind_blob(&query, 1, lease->owner, owner_size(lease));
         sat_bind_int(&query, 2, lease->process);
         sat_bind_int(&query, 3, lease->started);
         sat_bind_int(&query, 4, sat_clock_unix_ms() + LEASE_MS);
@@ -131,7 +137,7 @@ satchel_status sat_lease_renew(const sat_lease *lease, sat_connection *writer,
     sat_query query;
     sat_query_begin(&query, writer, "UPDATE lease SET expires = ?1 WHERE id = 1 AND owner = ?2");
     sat_bind_int(&query, 1, sat_clock_unix_ms() + LEASE_MS);
-    sat_bind_blob(&query, 2, lease->owner, sizeof lease->owner);
+    sat_bind_blob(&query, 2, lease->owner, owner_size(lease));
     satchel_status status = sat_query_run(&query, error);
     if (!status && sqlite3_changes(writer->db) == 0)
         status = sat_fail(error, SATCHEL_BUSY,
@@ -151,6 +157,6 @@ void sat_lease_drop(sat_lease *lease, sat_store *store) {
         return;
     sat_query query;
     sat_query_begin(&query, writer, "DELETE FROM lease WHERE id = 1 AND owner = ?1");
-    sat_bind_blob(&query, 1, lease->owner, sizeof lease->owner);
+    sat_bind_blob(&query, 1, lease->owner, owner_size(lease));
     sat_writer_end(writer, sat_query_run(&query, NULL), NULL);
 }

@@ -1,11 +1,11 @@
 /*
  * Upkeep within a time budget: documents cut for another embedder are cut again from their stored
- * text, pending chunks are embedded, forgotten keywords are swept out, and free pages go back to
+ * text, pending chunks are embedded, the vector index is renewed, forgotten keywords are swept out, and free pages go back to
  * the file system.
  */
 #include <string.h>
 
-#include "retrieval/store.h"
+#include "retrieval/index.h"
 
 /* ------------------------------------------------------------------ cutting again */
 
@@ -293,6 +293,9 @@ satchel_status sat_store_maintain(sat_store *store, int64_t budget_ms, const sat
         slice.limit = slice_limit(deadline, &slice);
         status = sat_embed_some(store, &slice, NULL, cancel, error);
     }
+    bool indexed;
+    if (!status && slice.finished && (deadline == 0 || sat_clock_ms() < deadline))
+        status = sat_index_maintain(store->index, NULL, deadline, cancel, &indexed, error);
     if (!status && slice.finished && (deadline == 0 || sat_clock_ms() < deadline))
         status = sat_sweep(store, deadline, cancel, error);
     if (!status && pending)

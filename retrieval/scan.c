@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "retrieval/index.h"
+
 void sat_scan_init(sat_scan *scan, sat_store *store) {
     *scan = (sat_scan){.store = store};
     sat_arena_init(&scan->arena, store->memory);
@@ -252,15 +254,18 @@ static bool is_own(const sat_scan *scan, const sat_file_info *info) {
 
 /* Files of stores: this process may have them open, and closing a second descriptor of an open
  * database drops its locks. */
-static bool is_store(const char *relative) {
-    const char *extension = sat_path_extension(relative);
+static bool is_store(const sat_scan *scan, const char *relative) {
+    const char *extension = sat_path_extension(relative), *name = sat_path_name(relative);
+    if (strstr(name, ".satchel" SAT_INDEX_SUFFIX) ||
+        sat_index_file_number(sat_path_name(scan->store->path), name) != 0)
+        return true;
     return strcmp(extension, "satchel") == 0 || strcmp(extension, "satchel-wal") == 0 ||
            strcmp(extension, "satchel-shm") == 0 || strcmp(extension, "satchel-journal") == 0;
 }
 
 static satchel_status visit_file(sat_scan *scan, sat_connection *reader, const char *relative,
                                  const sat_file_info *info, satchel_error *error) {
-    if (is_own(scan, info) || is_store(relative))
+    if (is_own(scan, info) || is_store(scan, relative))
         return SATCHEL_OK;
     scan->files++;
     sat_buffer name;

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "retrieval/collection.h"
+#include "retrieval/index.h"
+#include "retrieval/index_search.h"
 
 #define DEFAULT_K 10
 #define MAX_K 10000
@@ -192,6 +194,28 @@ static satchel_status score_keywords(search *s, satchel_error *error) {
 
 /* ------------------------------------------------------------------ vector scores */
 
+/* From the lists of the index: the cosines of rows that can be among the best. */
+static satchel_status score_indexed(search *s, satchel_error *error) {
+    const sat_collection *collection = s->collection;
+    bool hybrid = s->results->mode == SATCHEL_SEARCH_HYBRID;
+    sat_index_search indexed = {.collection = collection,
+                                .reader = s->reader,
+                                .query = s->results->query_vector,
+                                .pass = s->pass,
+                                .keyword = hybrid ? s->keyword : NULL,
+                                .keyword_scale = s->keyword_scale,
+                                .weight = (float)SAT_VECTOR_WEIGHT * s->results->share,
+                                .k = s->k < collection->count ? s->k : collection->count,
+                                .cancel = s->cancel};
+    indexed.vector = s->vector =
+        sat_alloc_array(s->store->memory, collection->count + 1, sizeof *s->vector);
+    if (!s->vector)
+        return sat_memory_fail(s->store->memory, collection->count * sizeof *s->vector, error);
+    satchel_status status = sat_index_search_run(&indexed, error);
+    s->vector_scale = indexed.scale;
+    return status;
+}
+
 /*
  * The scale is that of the whole store, with a filter too: else a filter would change what a score
  * means. In a large store a sample tells the scale as well, and the rows that pass are the only
@@ -228,7 +252,7 @@ static satchel_status wanted_vectors(const search *s, uint8_t **out, satchel_err
     return SATCHEL_OK;
 }
 
-static satchel_status score_vectors(search *s, satchel_error *error) {
+static satchel_status score_exactly(search *s, satchel_error *error) {
     const sat_collection *collection = s->collection;
     sat_memory *memory = s->store->memory;
     size_t vectors = sat_vindex_count(collection->vectors);
@@ -249,6 +273,8 @@ static satchel_status score_vectors(search *s, satchel_error *error) {
         uint32_t at = collection->vector[row];
         s->vector[row] = at == SAT_NO_VECTOR || (wanted && !wanted[at]) ? NAN : scores[at];
     }
+    if (!status)
+        s->vector_scale = sat_scale_of(s->vector, s->sample, collection->count, SAT_VECTOR_PRIOR);
     sat_free(memory, wanted);
     sat_free(memory, scores);
     return status;
@@ -276,9 +302,6 @@ static satchel_status rank(search *s, satchel_error *error) {
     const sat_collection *collection = s->collection;
     sat_memory *memory = s->store->memory;
     size_t count = collection->count;
-    s->keyword_scale = sat_scale_of(s->keyword, NULL, count, SAT_KEYWORD_PRIOR);
-    if (s->vector)
-        s->vector_scale = sat_scale_of(s->vector, s->sample, count, SAT_VECTOR_PRIOR);
     size_t k = s->k < count ? s->k : count;
     s->score = sat_alloc_array(memory, count + 1, sizeof *s->score);
     s->best = sat_alloc_array(memory, k + 1, sizeof *s->best);
@@ -302,8 +325,10 @@ static satchel_status score_all(search *s, satchel_error *error) {
     results->candidates = (int64_t)s->passing;
     if (!status)
         status = score_keywords(s, error);
+    if (!status)
+        s->keyword_scale = sat_scale_of(s->keyword, NULL, s->collection->count, SAT_KEYWORD_PRIOR);
     if (!status && vectors)
-        status = score_vectors(s, error);
+        status = s->collection->generation ? score_indexed(s, error) : score_exactly(s, error);
     return status ? status : rank(s, error);
 }
 
@@ -330,8 +355,43 @@ static satchel_status fill(search *s, satchel_error *error) {
     return status;
 }
 
+/* What one snapshot gave. */
+static void free_scores(search *s) {
+    sat_memory *memory = s->store->memory;
+    sat_free(memory, s->pass);
+    sat_free(memory, s->sample);
+    sat_free(memory, s->keyword);
+    sat_free(memory, s->vector);
+    sat_free(memory, s->score);
+    sat_free(memory, s->best);
+    s->pass = s->sample = NULL;
+    s->keyword = s->vector = s->score = NULL;
+    s->best = NULL;
+}
+
+/* *again: a damaged index was met, and will not be met again. */
+static satchel_status search_snapshot(search *s, bool *again, satchel_error *error) {
+    sat_collection *collection = s->store->collection;
+    satchel_status status = sat_collection_begin(collection, s->reader, error);
+    *again = false;
+    if (status)
+        return status;
+    s->collection = collection;
+    status = score_all(s, error);
+    if (!status)
+        status = fill(s, error);
+    *again = status == SATCHEL_DAMAGED && collection->generation && collection->generation->damaged;
+    if (*again)
+        sat_index_distrust(s->store->index, collection->generation);
+    sat_collection_end(collection);
+    if (*again)
+        sat_collection_forget(collection);
+    return status;
+}
+
 static satchel_status run(search *s, satchel_error *error) {
     satchel_status status = SATCHEL_OK;
+    bool again = false;
     if (is_blank(s->query, s->length))
         return SATCHEL_OK;
     if (s->store->embedder && s->results->mode != SATCHEL_SEARCH_KEYWORD)
@@ -341,21 +401,18 @@ static satchel_status run(search *s, satchel_error *error) {
     if (!status)
         status = make_terms(s, error);
     if (!status)
-        status = sat_collection_begin(s->store->collection, s->reader, error);
-    if (!status) {
-        s->collection = s->store->collection;
-        status = score_all(s, error);
+        status = search_snapshot(s, &again, error);
+    if (again) {
+        free_scores(s);
+        sat_free(s->store->memory, s->results->idf);
+        s->results->idf = NULL;
+        s->results->mode = s->mode;
+        status = sat_reader_renew(s->reader, error);
         if (!status)
-            status = fill(s, error);
-        sat_collection_end(s->store->collection);
+            status = search_snapshot(s, &again, error);
     }
     sat_reader_end(s->reader);
-    sat_free(s->store->memory, s->pass);
-    sat_free(s->store->memory, s->sample);
-    sat_free(s->store->memory, s->keyword);
-    sat_free(s->store->memory, s->vector);
-    sat_free(s->store->memory, s->score);
-    sat_free(s->store->memory, s->best);
+    free_scores(s);
     return status;
 }
 

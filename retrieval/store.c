@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "retrieval/collection.h"
+#include "retrieval/index.h"
 
 /* ------------------------------------------------------------------ open and close */
 
@@ -189,6 +190,8 @@ satchel_status sat_store_open(sat_store **out, satchel_context *context, const c
     if (!status)
         status = sat_collection_open(&store->collection, store, error);
     if (!status)
+        status = sat_index_open(&store->index, store, setup, error);
+    if (!status)
         status = look(store, setup->must_exist, error);
     if (!status)
         status = store->read_only ? open_readable(store, error) : open_writable(store, error);
@@ -217,6 +220,7 @@ void sat_store_close(sat_store **handle) {
     /* Last: the connection that can write folds the log into the file. */
     sat_connection_close(store->writer);
     sat_collection_close(&store->collection);
+    sat_index_close(&store->index);
     satchel_context *context = store->context;
     sat_memory *memory = store->memory;
     sat_free(memory, store->readers.readers);

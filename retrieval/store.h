@@ -11,7 +11,8 @@
  *   table         one row per      columns (B: bytes, ms: Unix milliseconds)
  *   ------------  ---------------  --------------------------------------------------------------
  *   format        key              key, value: name "satchel", terms (SAT_TERMS_VERSION), unicode
- *                                  (version of its character data), chunker
+ *                                  (version of its character data), chunker, index (the vector
+ *                                  index that is trusted, see index.h; may be absent)
  *   state         store            change: raised by every commit that changes what a search can
  *                                  find; erased: raised whenever a chunk goes, moves, or its
  *                                  vector changes; seq: the last chunk.seq given; forgotten: rows
@@ -44,7 +45,8 @@
  *                                  heading, body; content chunk_text
  *   failure       unreadable file  name, root, path, status, message, size, modified (ns), readers
  *                                  (hash of the readers that were there), skipped, noted (ms)
- *   lease         running sync     owner (16 random bytes), process, started, expires (ms)
+ *   lease         running sync     owner (16 random bytes; 17: upkeep of the vector index, which
+ *                                  gives way to a sync), process, started, expires (ms)
  *
  * Hashes are the first 16 bytes of SHA-256. Ids are AUTOINCREMENT: one is never used again.
  *
@@ -77,6 +79,10 @@
 #define SAT_IDLE_READERS 8    /* kept open */
 
 typedef struct sat_collection sat_collection;
+typedef struct sat_index sat_index;
+
+/* What stands between a store's path and the number in the name of a vector index, see index.h. */
+#define SAT_INDEX_SUFFIX "-index-"
 
 struct sat_store {
     satchel_context *context;
@@ -101,6 +107,7 @@ struct sat_store {
     sat_readers readers;
 
     sat_collection *collection; /* for searches */
+    sat_index *index;           /* the vector index, where there are enough vectors */
 };
 
 /* ------------------------------------------------------------------ connections: connection.c */
@@ -229,9 +236,10 @@ satchel_status sat_ingest_remove(sat_connection *writer, int64_t document, satch
 
 /* The right to sync, held by at most one sync of one process. */
 typedef struct sat_lease {
-    uint8_t owner[16];
+    uint8_t owner[17]; /* random; the last byte is kept only of an index's */
     int64_t process, started;
     bool held;
+    bool for_index; /* upkeep of the vector index outside a sync: gives way to one */
 } sat_lease;
 
 /* BUSY at once if another living sync holds it. Own transaction. */

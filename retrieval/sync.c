@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "retrieval/index.h"
+
 #define DEFAULT_MAX_FILE_BYTES ((int64_t)256 << 20)
 #define MAX_ROOT_BYTES 255
 /* Folders are listed, and documents cut again, for so long between two words of progress. */
@@ -171,6 +173,26 @@ static satchel_status embed_slice(sat_sync *sync, satchel_error *error) {
     if (slice.embedded > 0)
         tell_progress(sync, sync->embedded, sync->pending, 0, 0);
     if (slice.finished)
+        sync->step = SAT_SYNC_INDEX;
+    return SATCHEL_OK;
+}
+
+/* The vector index makes search faster, not better: a sync that cannot make it has done its work all the
+ * same, and upkeep will tell why. */
+static satchel_status renew_index(sat_sync *sync, satchel_error *error) {
+    bool finished = true;
+    satchel_error failure = {0};
+    satchel_status status =
+        sat_index_maintain(sync->store->index, &sync->lease, sat_clock_ms() + STEP_MS, sync->cancel,
+                           &finished, &failure);
+    if (status == SATCHEL_CANCELLED || status == SATCHEL_BUSY) {
+        sat_error_copy(error, &failure);
+        return status;
+    }
+    if (status)
+        sat_log(sync->store->context, SATCHEL_LOG_WARNING, true, "no vector index: %s",
+                failure.message);
+    if (status || finished)
         sync->step = SAT_SYNC_SWEEP;
     return SATCHEL_OK;
 }
@@ -210,6 +232,8 @@ static satchel_status step(sat_sync *sync, satchel_error *error) {
         return cut_again(sync, error);
     case SAT_SYNC_EMBED:
         return embed_slice(sync, error);
+    case SAT_SYNC_INDEX:
+        return renew_index(sync, error);
     default:
         return sweep(sync, error);
     }

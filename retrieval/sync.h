@@ -38,6 +38,7 @@ typedef struct sat_sync {
         SAT_SYNC_REMOVE,
         SAT_SYNC_RECUT,
         SAT_SYNC_EMBED,
+        SAT_SYNC_INDEX,
         SAT_SYNC_SWEEP,
         SAT_SYNC_DONE
     } step;

@@ -384,7 +384,7 @@ static satchel_status check_keywords(sat_connection *reader, sat_problems *probl
 static satchel_status check_all(sat_connection *reader, sat_problems *problems,
                                 satchel_error *error) {
     static satchel_status (*const checks[])(sat_connection *, sat_problems *, satchel_error *) = {
-        check_integrity, check_rules, check_vectors, check_keywords};
+        check_integrity, check_rules, check_vectors, sat_verify_index, check_keywords};
     satchel_status status = SATCHEL_OK;
     for (size_t i = 0; i < SAT_COUNT(checks) && !status; i++) {
         satchel_error failure = {0};

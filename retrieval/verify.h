@@ -15,6 +15,10 @@ typedef struct sat_problems {
 
 void sat_problem(sat_problems *problems, const char *format, ...) SAT_PRINTF(2, 3);
 
+/* The index generation that the store names, whole, if it is there: verify_index.c */
+satchel_status sat_verify_index(sat_connection *reader, sat_problems *problems,
+                                satchel_error *error);
+
 /* What the full-text index should hold, chunk by chunk, to be compared with what it holds: sums of
  * hashes over (term, column, position), so that order does not matter. */
 typedef struct sat_keyword_sum {

@@ -52,4 +52,13 @@ bool sat_vrows_score(const sat_vrows *rows, const float *query, const int64_t *p
 /* "faiss" or "exact": what serves on this CPU. */
 const char *sat_vrows_name(const satchel_context *context);
 
+/* ------------------------------------------------------------------ FAISS: vrows.c */
+
+/* Whether this build has FAISS and this CPU what it was built for. */
+bool sat_faiss_usable(const satchel_context *context);
+#ifdef SATCHEL_HAVE_FAISS
+/* The status of a call of FAISS's C API that has just failed on this thread. */
+satchel_status sat_faiss_fail(satchel_error *error);
+#endif
+
 #endif

@@ -22,7 +22,7 @@ struct sat_vrows {
     uint64_t charged; /* bytes that FAISS holds */
 };
 
-static bool use_faiss(const satchel_context *context) {
+bool sat_faiss_usable(const satchel_context *context) {
 #ifndef SATCHEL_HAVE_FAISS
     return false;
 #elif defined(__x86_64__) || defined(__i386__)
@@ -33,12 +33,12 @@ static bool use_faiss(const satchel_context *context) {
 }
 
 const char *sat_vrows_name(const satchel_context *context) {
-    return use_faiss(context) ? "faiss" : "exact";
+    return sat_faiss_usable(context) ? "faiss" : "exact";
 }
 
 #ifdef SATCHEL_HAVE_FAISS
 /* FAISS's exceptions arrive as codes with a text; std::bad_alloc is one of them. */
-static satchel_status faiss_fail(satchel_error *error) {
+satchel_status sat_faiss_fail(satchel_error *error) {
     const char *what = faiss_get_last_error();
     if (what && strstr(what, "bad_alloc"))
         return sat_fail(error, SATCHEL_OUT_OF_MEMORY, "out of memory in the vector index");
@@ -55,9 +55,10 @@ satchel_status sat_vrows_open(sat_vrows **out, satchel_context *context, size_t 
     rows->context = context;
     rows->dimension = dimension;
 #ifdef SATCHEL_HAVE_FAISS
-    if (use_faiss(context) && faiss_IndexFlatIP_new_with(&rows->faiss, (idx_t)dimension) != 0) {
+    if (sat_faiss_usable(context) &&
+        faiss_IndexFlatIP_new_with(&rows->faiss, (idx_t)dimension) != 0) {
         sat_free(&context->memory, rows);
-        return faiss_fail(error);
+        return sat_faiss_fail(error);
     }
 #endif
     *out = rows;
@@ -89,7 +90,7 @@ satchel_status sat_vrows_add(sat_vrows *rows, const float *data, size_t count,
             return sat_memory_fail(memory, bytes, error);
         if (faiss_Index_add(rows->faiss, (idx_t)count, data) != 0) {
             sat_memory_refund(memory, bytes);
-            return faiss_fail(error);
+            return sat_faiss_fail(error);
         }
         rows->charged += bytes;
         rows->count += count;

@@ -36,7 +36,8 @@ satchel_status fixture_open(fixture *f) {
                                    .model_name = "fake",
                                    .read_only = f->read_only,
                                    .must_exist = f->must_exist,
-                                   .chunk_tokens = f->chunk_tokens};
+                                   .chunk_tokens = f->chunk_tokens,
+                                   .index = f->index};
     return sat_store_open(&f->store, f->context, f->store_path, &setup, &f->error);
 }
 

@@ -28,6 +28,7 @@ typedef struct fixture {
     bool keywords_only, read_only, must_exist;
     int32_t chunk_tokens, cpu_level;
     uint64_t memory_limit;
+    sat_index_setup index;
     satchel_error error;
 } fixture;
 
