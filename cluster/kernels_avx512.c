@@ -49,7 +49,7 @@ static uint32_t tile(sat_tile *tile) {
     __m512i dot[SAT_TILE][2];
     EACH (r, SAT_TILE)
         dot[r][0] = dot[r][1] = _mm512_set1_epi32(-OFFSET * tile->points[r]->sum);
-#pragma GCC unroll 4
+#pragma GCC unroll 2
     for (size_t at = 0; at < tile->steps * DEPTH; at += DEPTH, bytes += SAT_PANEL * DEPTH) {
         __m512i c0 = _mm512_load_si512(bytes), c1 = _mm512_load_si512(bytes + 64);
         EACH (r, SAT_TILE) {
@@ -62,6 +62,8 @@ static uint32_t tile(sat_tile *tile) {
             KEEP(dot[r][1]);
         }
     }
+    /* Points are loaded again: kept over the loop, GCC moves them out of the way and back. */
+    __asm__ volatile("" ::: "memory");
     __m512 norm0 = _mm512_loadu_ps(panel->norm), norm1 = _mm512_loadu_ps(panel->norm + 16);
     __m512 scale0 = _mm512_loadu_ps(panel->scale), scale1 = _mm512_loadu_ps(panel->scale + 16);
     __m512 least[SAT_TILE];

@@ -13,6 +13,8 @@ INLINE void multiply(int32x4_t sum[ROW_PAIRS][COLUMN_PAIRS], const int8x16_t *x,
         int8x16_t column = vld1q_s8(bytes + 16 * c);
         EACH (r, ROW_PAIRS)
             sum[r][c] = vmmlaq_s32(sum[r][c], x[r], column);
+        /* Or GCC loads the columns of two steps first, and runs out of registers. */
+        __asm__ volatile("" ::: "memory");
     }
 }
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/cpu.h"
+#include "cluster/kernels.h"
 #include "tests/kernels/check.h"
 #include "tests/kernels/roof.h"
 
@@ -31,7 +32,7 @@ static double seconds(void) {
         (result) = best_;                                                                          \
     } while (0)
 
-static double float_roof, int8_roof, read_roof; /* GFLOP/s, Gop/s, GB/s; 0: not known */
+static double float_roof, int8_roof, tile_roof, read_roof; /* GFLOP/s, Gop/s, GB/s; 0: not known */
 
 static void row(const char *name, double amount, double time, const char *unit, double roof) {
     double rate = amount / time * 1e-9;
@@ -58,7 +59,7 @@ static float *floats(size_t n) {
 static void roofs(int32_t level) {
     enum { BYTES = 256 << 20, ROUNDS = 20000 };
     const kernel_roof *roof = kernel_roof_for(level);
-    float_roof = int8_roof = read_roof = 0;
+    float_roof = int8_roof = tile_roof = read_roof = 0;
     if (!roof)
         return;
     double time, ops = 0;
@@ -66,7 +67,12 @@ static void roofs(int32_t level) {
     BEST(time, ops = roof->float_ops(ROUNDS));
     float_roof = ops / time * 1e-9;
     BEST(time, ops = roof->int8_ops(ROUNDS));
-    int8_roof = ops / time * 1e-9;
+    tile_roof = int8_roof = ops / time * 1e-9;
+    if (roof->few_bits_ops) {
+        BEST(time, ops = roof->few_bits_ops(ROUNDS));
+        tile_roof = ops / time * 1e-9;
+        printf("  roof of int8 products in few bits: %.0f Gop/s\n", tile_roof);
+    }
     time = 1e9;
     for (int run = 0; run < 8; run++) {
         double start = seconds();
@@ -188,6 +194,74 @@ static void bench_attention(int32_t level, size_t length, size_t dim) {
     free(a.q8.scales);
 }
 
+/* 64 rows against 256 centroids: rows stay in the first cache, panels in the second. */
+static void bench_tile(int32_t level, size_t dim) {
+    enum { TILES = 8, PANELS = 8 };
+    const sat_cluster_kernels *k = sat_cluster_kernels_for(level);
+    size_t depth = (size_t)k->depth, steps = (dim + depth - 1) / depth;
+    size_t stride = (dim + SAT_ROW_ALIGN - 1) / SAT_ROW_ALIGN * SAT_ROW_ALIGN;
+    size_t panel_bytes = steps * SAT_PANEL * depth;
+    int8_t *rows = block(TILES * SAT_TILE * stride);
+    uint8_t *bytes = block(PANELS * panel_bytes);
+    sat_panel panels[PANELS] = {{0}};
+    sat_point points[TILES * SAT_TILE] = {{0}};
+    sat_tile tile = {.steps = steps, .per_unit = 1000};
+    uint32_t hits = 0;
+    for (size_t p = 0; p < PANELS; p++)
+        panels[p].bytes = bytes + p * panel_bytes;
+    for (size_t i = 0; i < TILES * SAT_TILE; i++)
+        points[i].threshold = -1;
+    double time;
+    char name[64];
+    BEST(
+        time, for (size_t p = 0; p < PANELS; p++) for (size_t t = 0; t < TILES; t++) {
+            tile.panel = &panels[p];
+            for (size_t r = 0; r < SAT_TILE; r++) {
+                tile.rows[r] = rows + (t * SAT_TILE + r) * stride;
+                tile.points[r] = &points[t * SAT_TILE + r];
+            }
+            hits |= k->tile(&tile);
+        });
+    if (hits != 0)
+        exit(1);
+    snprintf(name, sizeof name, "tile 64 x 256, dimension %zu", dim);
+    row(name, 2.0 * TILES * SAT_TILE * PANELS * SAT_PANEL * (double)dim, time, "Gop/s ", tile_roof);
+    free(rows);
+    free(bytes);
+}
+
+static void bench_cluster(int32_t level) {
+    enum { DIM = 384, ROWS = 64 };
+    const sat_cluster_kernels *k = sat_cluster_kernels_for(level);
+    float *x = floats(ROWS * DIM), *centre = floats(DIM);
+    int8_t *values = block(ROWS * DIM);
+    uint8_t *centroids = block(ROWS * DIM);
+    int64_t *sums = block(DIM * sizeof *sums);
+    sat_point points[ROWS] = {{0}};
+    int32_t labels[ROWS], out[ROWS];
+    sat_quantized result;
+    volatile double sink = 0;
+    double time;
+    for (int i = 0; i < ROWS; i++)
+        labels[i] = i * 7 % ROWS;
+    BEST(time, k->quantize(values, &result, x, centre, 0.25f, k->row_limit, DIM, DIM));
+    row("quantize 384, centred", DIM, time, "Gval/s", 0);
+    BEST(time, sink = k->dot(x, centre, DIM));
+    row("dot in double 384", DIM, time, "Gval/s", 0);
+    BEST(time, sink = k->distance(x, centre, DIM));
+    row("distance in double 384", DIM, time, "Gval/s", 0);
+    BEST(time, k->add(sums, x, 0x1p20, DIM));
+    row("add to sums 384", DIM, time, "Gval/s", 0);
+    BEST(time, k->dots(out, values, points, centroids, labels, DIM, ROWS));
+    row("64 single int8 products 384", 2.0 * ROWS * DIM, time, "Gop/s ", tile_roof);
+    (void)sink;
+    free(x);
+    free(centre);
+    free(values);
+    free(centroids);
+    free(sums);
+}
+
 void bench_all(void) {
     for (size_t i = 0; i < check_level_count; i++) {
         int32_t level = check_levels[i];
@@ -210,6 +284,10 @@ void bench_all(void) {
             bench_gemm(level, SAT_WEIGHT_F16, 512, 384, 1536, false);
         }
         bench_rows(level);
+        bench_tile(level, 128);
+        bench_tile(level, 384);
+        bench_tile(level, 768);
+        bench_cluster(level);
         for (size_t length = 32; length <= 512; length *= 4)
             for (size_t dim = 32; dim <= 64; dim += 32)
                 bench_attention(level, length, dim);

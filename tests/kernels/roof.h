@@ -13,6 +13,8 @@ typedef struct kernel_roof {
     double (*float_ops)(size_t rounds);
     double (*int8_ops)(size_t rounds);
     void (*read)(const void *data, size_t bytes); /* bytes % 4096 == 0, 64-byte aligned */
+    /* int8 products of the few bits that clustering makes do with; NULL: as int8_ops. */
+    double (*few_bits_ops)(size_t rounds);
 } kernel_roof;
 
 extern const kernel_roof kernel_roof_avx2, kernel_roof_avxvnni, kernel_roof_avx512;
