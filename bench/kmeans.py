@@ -57,7 +57,8 @@ def satchel_side(context, points, initial, iterations, mode="exact"):
         made = satchel.kmeans(points, len(initial), init=initial, iterations=iterations, mode=mode,
                               context=context)
         seconds = time.perf_counter() - start
-        return Run(seconds, made.final_ms / 1e3, made.iterations, made.centroids, made.products)
+        return Run(seconds, made.info.final_ms / 1e3, made.iterations, made.centroids,
+                   made.info.products)
     return run
 
 

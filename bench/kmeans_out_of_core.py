@@ -51,7 +51,7 @@ def child(options):
     if options.child == "memory":
         points = np.fromfile(options.file, np.float32).reshape(-1, options.dimension)
     else:
-        arguments["memory_budget"] = options.budget << 20
+        arguments.update(dimension=options.dimension, memory_budget=options.budget << 20)
     print(json.dumps({"baseline": anonymous(os.getpid()), "level": context.cpu}), flush=True)
     sys.stdin.readline()
     start = time.perf_counter()
@@ -59,7 +59,7 @@ def child(options):
     seconds = time.perf_counter() - start
     print(json.dumps({
         "seconds": seconds, "iterations": made.iterations, "inertia": made.inertia,
-        "working": made.memory_bytes, "library": context.memory()[1],
+        "working": made.info.memory_bytes, "library": context.memory()[1],
         "labels": hashlib.sha256(made.labels).hexdigest(),
         "centroids": hashlib.sha256(made.centroids).hexdigest()}), flush=True)
 
