@@ -770,9 +770,9 @@ typedef struct satchel_points {
     size_t stride;     /* rows only: floats from one row to the next; 0: dimension */
     const char *path;  /* a local file with the rows as little-endian float32, read in blocks */
     uint64_t offset;   /* path only: bytes before the first row in that file */
-    /* Writes rows first .. first + count - 1 to out: (count, dimension). Called with rising `first`
-     * in each pass over the points, several passes in all, always with the same answer. It runs on
-     * the calling thread. Returns SATCHEL_OK or a negative status. */
+    /* Writes rows first .. first + count - 1 to out: (count, dimension). Called in several passes
+     * over the points, with rising `first` in each, and for single rows while seeding; always with
+     * the same answer. It runs on the calling thread. Returns SATCHEL_OK or a negative status. */
     satchel_status (*read)(void *user, uint64_t first, size_t count, float *out);
     void *user;
 } satchel_points;
