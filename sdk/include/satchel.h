@@ -876,7 +876,7 @@ SATCHEL_API satchel_status satchel_kmeans(satchel_context *context, const satche
 /* Labels points by their nearest of k given centroids: same score, ties and bits as above, and k
  * may be larger than count. labels: (count), may be NULL. distances: (count), squared distance (or
  * inner product), may be NULL. No points, nothing to do. Of the options objective, memory_budget,
- * threads, progress and cancel are read. */
+ * threads and cancel are read: it is one pass, without progress. */
 SATCHEL_API satchel_status satchel_kmeans_assign(satchel_context *context,
                                                  const satchel_points *points, size_t k,
                                                  const float *centroids, int32_t *labels,

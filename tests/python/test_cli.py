@@ -90,6 +90,54 @@ class Json(Tool):
         refusal = next(o for o in objects if o["type"] == "refusal")
         self.assertIn(refusal["reason"], ("no_evidence", "weak_evidence"))
 
+    @unittest.skipUnless(support.TINY_MODEL, "SATCHEL_TEST_MODEL is not set")
+    def test_cluster(self):
+        self.index_notes("--model", support.TINY_MODEL)
+        model = {"SATCHEL_MODEL": support.TINY_MODEL}
+        *topics, done = self.objects("cluster", self.store, "-k", "2", **model)
+        self.assertEqual((done["type"], done["topics"], done["pending"]), ("topics", 2, 0))
+        self.assertEqual({topic["type"] for topic in topics}, {"topic"})
+        self.assertEqual(sum(topic["chunks"] for topic in topics), done["chunks"])
+        self.assertAlmostEqual(sum(topic["share"] for topic in topics), 1, places=3)
+        self.assertGreaterEqual(topics[0]["chunks"], topics[1]["chunks"])
+        self.assertEqual({d["id"] for topic in topics for d in topic["documents"]},
+                         {"notes/bread.txt", "notes/lease.md", "notes/train.txt"})
+        for topic in topics:
+            self.assertEqual(topic["label"], ", ".join(topic["words"]))
+            self.assertGreater(len(topic["sentences"]), 0)
+            for sentence in topic["sentences"]:
+                text = self.out("text", self.store, sentence["document_id"]).encode()
+                self.assertEqual(text[sentence["start"]:sentence["end"]].decode(),
+                                 sentence["text"])
+        again = self.objects("cluster", self.store, "-k2", "--seed", "0", "-t1", **model)
+        self.assertEqual(again, [*topics, done])
+        one = self.objects("cluster", self.store, "-k", "1", "--representatives", "1", "--fast",
+                           "--iterations", "3", "--filter", '{"path":"*/bread.txt"}', **model)
+        self.assertEqual((len(one), one[0]["share"], len(one[0]["sentences"])), (2, 1, 1))
+        text = self.out("cluster", self.store, "-k", "2", **model)
+        self.assertIn("2 topics in", text)
+        self.assertIn(topics[0]["label"], text)
+        self.assertIn(f"{topics[0]['chunks']} passages", text)
+
+    @unittest.skipUnless(support.TINY_MODEL, "SATCHEL_TEST_MODEL is not set")
+    def test_cluster_says_what_is_missing(self):
+        self.index_notes()
+        run = self.run_tool("cluster", self.store, expect=3)
+        self.assertIn(b"needs an embedding model", run.stderr)
+        model = {"SATCHEL_MODEL": support.TINY_MODEL}
+        run = self.run_tool("cluster", self.store, expect=1, **model)
+        self.assertIn(b"Nothing to group", run.stdout)
+        self.assertRegex(run.stderr, rb"none of the \d+ passages is embedded")
+        self.run_tool("sync", self.store, **model)
+        (self.folder / "notes" / "new.txt").write_text("New words are here. And others.\n")
+        self.run_tool("sync", self.store, "--defer", **model)
+        run = self.run_tool("cluster", self.store, **model)
+        self.assertRegex(run.stderr, rb"1 of \d+ passages are not embedded yet")
+        empty = self.run_tool("cluster", self.store, "--filter", '{"path":"none/*"}', "--json",
+                              expect=1, **model)
+        self.assertEqual(json.loads(empty.stdout)["chunks"], 0)
+        self.run_tool("cluster", self.store, "-k", "1001", expect=2, **model)
+
     def test_list_filter_remove_stats_verify_backup(self):
         self.index_notes()
         ids = [o["id"] for o in self.objects("list", self.store)]

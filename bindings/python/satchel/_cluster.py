@@ -129,27 +129,24 @@ def kmeans(x: Points, k: Optional[int] = None, init: "Union[str, np.ndarray, Non
 
 def kmeans_assign(x: Points, centroids: Any, *, objective: Optional[str] = None,
                   threads: Optional[int] = None, memory_budget: Optional[int] = None,
-                  progress: Optional[Callable[[KMeansProgress], None]] = None, offset: int = 0,
-                  count: Optional[int] = None, cancel: Optional[Cancel] = None,
+                  offset: int = 0, count: Optional[int] = None, cancel: Optional[Cancel] = None,
                   context: Optional[Context] = None) -> Tuple[np.ndarray, np.ndarray]:
     """The nearest of given centroids (k, D) for each point of x (N, D).
 
     Returns labels, int32 (N,), and distances, float64 (N,): squared distances, or inner products.
-    `x` is an array or the path of a file, as for kmeans(); so are the other arguments.
+    `x` is an array or the path of a file, as for kmeans(); so are the other arguments. It is one
+    pass over the points, and Ctrl-C takes effect after it.
     """
     places = _matrix(centroids, "centroids")
     points, held = _points(x, places.shape[1], offset, count)
-    if points.dimension != places.shape[1]:
-        raise ValueError(f"centroids have {places.shape[1]} dimensions, x has {points.dimension}")
     options = _options(None, 0, objective, None, None, threads, memory_budget)
     labels = np.empty(points.count, dtype=np.int32)
     distances = np.empty(points.count, dtype=np.float64)
-    call = _Call(options, progress)
     with (context or default_context())._handle as owner, cancel_pointer(cancel) as stop:
         options.cancel = stop.value if stop else None
         n.call(n.library.satchel_kmeans_assign, owner, byref(points), len(places),
                places.ctypes.data, labels.ctypes.data, distances.ctypes.data, byref(options))
-    del call, held
+    del held
     return labels, distances
 
 
@@ -167,7 +164,7 @@ def _array(given: Any, what: str) -> np.ndarray:
 
 
 def _matrix(given: Any, what: str) -> np.ndarray:
-    return np.ascontiguousarray(_array(given, what))
+    return np.require(_array(given, what), requirements=["C", "A"])
 
 
 def _points(x: Points, dimension: Optional[int], offset: int,
@@ -181,16 +178,20 @@ def _points(x: Points, dimension: Optional[int], offset: int,
     array = _array(x, "x")
     if dimension is not None and array.shape[1] != dimension:
         raise ValueError(f"x has shape {array.shape}, but dimension is {dimension}")
-    step, item = array.strides
-    if (item != _FLOAT_BYTES and array.shape[1] > 1) or step % _FLOAT_BYTES \
-            or step < _FLOAT_BYTES * array.shape[1] or array.ctypes.data % _FLOAT_BYTES:
-        array = np.ascontiguousarray(array)
-        step = array.strides[0]
+    if not _has_plain_rows(array):
+        array = _matrix(array, "x")
     points.count, points.dimension = array.shape
     points.rows = array.ctypes.data
     # Of fewer than two rows NumPy's stride says nothing.
-    points.stride = step // _FLOAT_BYTES if len(array) > 1 else 0
+    points.stride = array.strides[0] // _FLOAT_BYTES if len(array) > 1 else 0
     return points, array
+
+
+def _has_plain_rows(array: np.ndarray) -> bool:
+    """Rows of floats one after the other, at rising places: what the library reads as it is."""
+    step, item = array.strides
+    return ((item == _FLOAT_BYTES or array.shape[1] <= 1) and step % _FLOAT_BYTES == 0
+            and step >= _FLOAT_BYTES * array.shape[1] and bool(array.flags.aligned))
 
 
 def _file_points(points: s.Points, path: bytes, dimension: Optional[int], offset: int,
