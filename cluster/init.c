@@ -20,6 +20,9 @@ enum {
     FETCH_FLOATS =
         1 << 20, /* rows drawn between two passes have no more floats than this, roughly */
     ROUNDS = 5,  /* of k-means|| */
+    MOST_TRIALS = 16,
+    TRIALS_FROM = 32,  /* rows to a centroid: trials among candidates cost little beside them */
+    PARALLEL_FROM = 8, /* rows to a centroid: candidates are few beside them */
 };
 
 typedef struct drawn {
@@ -146,8 +149,8 @@ static satchel_status random_rows(const sat_init *init, float *centroids, satche
 /* ------------------------------------------------------------------ k-means++ */
 
 static satchel_status plus_plus_open(plus_plus *p, const sat_init *init, const sat_space *space,
-                                     sat_source *source, bool labels, const double *weight,
-                                     float *centroids, satchel_error *error) {
+                                     sat_source *source, bool labels, const sat_kept_rows *kept,
+                                     const double *weight, float *centroids, satchel_error *error) {
     sat_memory *memory = &init->workers->context->memory;
     size_t n = space->dimension, most = FETCH_FLOATS / n;
     most = most < SAT_TILE ? SAT_TILE : most > MOST_AT_ONCE ? MOST_AT_ONCE : most;
@@ -168,7 +171,7 @@ static satchel_status plus_plus_open(plus_plus *p, const sat_init *init, const s
     if (!p->rows || !p->draws || !p->slots || !p->sorted || !p->fetched)
         return sat_memory_fail(memory, p->room * n * sizeof *p->fetched, error);
     return sat_nearest_open(&p->nearest, init->workers, space, sat_source_count(source), labels,
-                            weight ? NULL : &init->kept, weight, error);
+                            kept, weight, error);
 }
 
 static void plus_plus_close(plus_plus *p) {
@@ -185,21 +188,22 @@ static void choose(plus_plus *p, uint64_t row, const float *values) {
     p->rows[p->chosen++] = row;
 }
 
-/* Draws `count` rows by the losses as they are and fetches them. */
-static satchel_status draw_rows(plus_plus *p, size_t count, satchel_error *error) {
+/* Draws `count` rows by the losses as they are and fetches those there are, each once. */
+static satchel_status draw_rows(plus_plus *p, size_t count, size_t *distinct,
+                                satchel_error *error) {
     for (size_t i = 0; i < count; i++) {
         double fraction = sat_random_fraction(sat_random_next(&p->random));
         p->draws[i] = (drawn){sat_nearest_draw(&p->nearest, fraction), i};
     }
     /* In order, each once: a function or a file is read forwards. */
     qsort(p->draws, count, sizeof *p->draws, compare_drawn);
-    size_t distinct = 0;
+    *distinct = 0;
     for (size_t i = 0; i < count; i++) {
         if (i == 0 || p->draws[i].row != p->draws[i - 1].row)
-            p->sorted[distinct++] = p->draws[i].row;
-        p->slots[p->draws[i].place] = distinct - 1;
+            p->sorted[(*distinct)++] = p->draws[i].row;
+        p->slots[p->draws[i].place] = *distinct - 1;
     }
-    return sat_source_fetch(p->source, p->sorted, distinct, p->fetched, error);
+    return sat_source_fetch(p->source, p->sorted, *distinct, p->fetched, error);
 }
 
 /* Accepts of `count` drawn rows, in the order they were drawn, those that the centroids chosen meanwhile let
@@ -246,17 +250,39 @@ static satchel_status plus_plus_run(plus_plus *p, size_t until, satchel_error *e
         if (!(sat_nearest_sum(&p->nearest) > 0))
             return fill_up(p, error);
         /* Losses fall fast at first: as many again as there are, up to what a pass is worth. */
-        size_t first = p->chosen, most = first < SAT_TILE ? SAT_TILE : first, count;
+        size_t first = p->chosen, most = first < SAT_TILE ? SAT_TILE : first, count, distinct;
         most = most < p->most ? most : p->most;
         most = first == 0 ? 1 : most < until - first ? most : until - first;
         count = first == 0 ? 1 : most + most / 4 + SAT_TILE;
-        status = draw_rows(p, count, error);
+        status = draw_rows(p, count, &distinct, error);
         if (status)
             break;
         accept_rows(p, count, most);
         if (p->chosen < p->k)
             status = sat_nearest_add(&p->nearest, p->source, p->centroids + first * p->dimension,
                                      p->chosen - first, error);
+    }
+    return status;
+}
+
+/* The same with trials (as scikit-learn does): of a few rows drawn, the one that takes most off the sum. A row is
+ * chosen at a time, so this is for few rows, in memory. */
+static satchel_status plus_plus_try(plus_plus *p, satchel_error *error) {
+    size_t trials = 2;
+    for (size_t k = p->k; k > 2 && trials < MOST_TRIALS; k = k * 3 / 8) /* 2 + log k, roughly */
+        trials++;
+    satchel_status status = plus_plus_run(p, 1, error);
+    while (!status && p->chosen < p->k) {
+        if (!(sat_nearest_sum(&p->nearest) > 0))
+            return fill_up(p, error);
+        size_t distinct, best = 0;
+        status = draw_rows(p, trials, &distinct, error);
+        if (!status)
+            status = sat_nearest_try(&p->nearest, p->source, p->fetched, distinct, &best, error);
+        if (status)
+            break;
+        choose(p, p->sorted[best], p->fetched + best * p->dimension);
+        sat_nearest_take(&p->nearest, best);
     }
     return status;
 }
@@ -340,17 +366,33 @@ static satchel_status choose_candidates(const plus_plus *p, const candidates *c,
                              .count = c->count,
                              .dimension = (int32_t)n,
                              .rows = c->values};
-    sat_source *source;
-    satchel_status status =
-        sat_source_open(&source, init->workers->context, &points, c->count, error);
+    uint64_t filled = 0;
+    sat_kept_rows kept = {.rows = c->count, .filled = &filled};
+    size_t bytes = c->count * sizeof *kept.points, values;
+    if (sat_mul_size(c->count, space.stride, &values)) {
+        kept.values = sat_alloc_aligned(p->memory, values);
+        kept.points = sat_alloc_aligned(p->memory, bytes);
+    }
+    sat_source *source = NULL;
+    satchel_status status = SATCHEL_OK;
+    if (!kept.values || !kept.points)
+        status = sat_memory_fail(p->memory, bytes, error);
+    if (!status)
+        status = sat_source_open(&source, init->workers->context, &points, c->count, error);
     if (!status) {
         plus_plus among;
-        status = plus_plus_open(&among, init, &space, source, false, weight, centroids, error);
-        if (!status)
+        status =
+            plus_plus_open(&among, init, &space, source, false, &kept, weight, centroids, error);
+        /* Trials cost k passes over the candidates: where rows are many, next to nothing. */
+        if (!status && p->nearest.count / init->k >= TRIALS_FROM)
+            status = plus_plus_try(&among, error);
+        else if (!status)
             status = plus_plus_run(&among, init->k, error);
         plus_plus_close(&among);
     }
     sat_source_close(&source);
+    sat_free_aligned(p->memory, kept.values);
+    sat_free_aligned(p->memory, kept.points);
     sat_free(p->memory, zeros);
     return status;
 }
@@ -409,7 +451,8 @@ static satchel_status parallel(plus_plus *p, satchel_error *error) {
 static int32_t method_of(const sat_init *init) {
     if (init->method != SATCHEL_INIT_DEFAULT)
         return init->method;
-    return init->k < SAT_INIT_PARALLEL_FROM ? SATCHEL_INIT_PLUS_PLUS : SATCHEL_INIT_PARALLEL;
+    bool many = sat_source_count(init->source) / PARALLEL_FROM >= init->k;
+    return many ? SATCHEL_INIT_PARALLEL : SATCHEL_INIT_PLUS_PLUS;
 }
 
 satchel_status sat_init_centroids(const sat_init *init, float *centroids, satchel_error *error) {
@@ -425,8 +468,8 @@ satchel_status sat_init_centroids(const sat_init *init, float *centroids, satche
         return sat_fail(error, SATCHEL_INVALID_ARGUMENT,
                         "satchel_kmeans_options.init is %d: see SATCHEL_INIT_*", (int)method);
     plus_plus p;
-    satchel_status status =
-        plus_plus_open(&p, init, init->space, init->source, labels, NULL, centroids, error);
+    satchel_status status = plus_plus_open(&p, init, init->space, init->source, labels, &init->kept,
+                                           NULL, centroids, error);
     if (!status)
         status = labels ? parallel(&p, error) : plus_plus_run(&p, init->k, error);
     plus_plus_close(&p);

@@ -89,6 +89,8 @@ void sat_nearest_close(sat_nearest *nearest) {
     sat_free(memory, nearest->losses);
     sat_free(memory, nearest->labels);
     sat_free(memory, nearest->sums);
+    sat_free(memory, nearest->tried);
+    sat_free(memory, nearest->gains);
     *nearest = (sat_nearest){0};
 }
 
@@ -98,7 +100,8 @@ typedef struct add_job {
     sat_nearest *nearest;
     const sat_centroids *centres; /* NULL: lengths of rows only */
     const sat_source_block *block;
-    size_t rows; /* that a thread works on at a time */
+    size_t rows;   /* that a thread works on at a time */
+    size_t trials; /* centres are tried, not added; 0: added */
 } add_job;
 
 /* Rows that a thread works on. */
@@ -111,6 +114,7 @@ typedef struct part {
     sat_point *points;
     double *losses;
     int32_t *labels;
+    double *tried; /* (count, trials), or NULL */
 } part;
 
 static double loss_of(const sat_space *space, const float *row, const float *centre) {
@@ -143,14 +147,17 @@ static float threshold_of(const sat_space *space, const sat_point *point, double
     return score < FLT_MAX ? (float)score : FLT_MAX;
 }
 
-/* A row at a centre: the loss, if it is the least so far. */
+/* A row at a centre: the loss, if it is the least so far, or what it would be. */
 static void offer(const part *p, size_t row, size_t centre) {
     const sat_nearest *nearest = p->job->nearest;
     const sat_space *space = nearest->space;
     double loss = loss_of(space, p->rows + row * p->job->block->stride,
                           p->job->centres->values + centre * space->dimension);
     int32_t label = (int32_t)(nearest->centres + centre);
-    if (loss < p->losses[row]) {
+    if (p->tried) {
+        if (loss < p->losses[row])
+            p->tried[row * p->job->trials + centre] = loss;
+    } else if (loss < p->losses[row]) {
         p->losses[row] = loss;
         if (p->labels)
             p->labels[row] = label;
@@ -160,7 +167,7 @@ static void offer(const part *p, size_t row, size_t centre) {
 }
 
 /* A row some centre of a panel may be nearer to: lane `lane` of the tile just scored. The likeliest goes
- * first: it rules most of the others out. */
+ * first: added, it rules most of the others out. */
 static void offer_panel(const part *p, size_t row, size_t panel, size_t lane) {
     const sat_tile *tile = &p->own->tile;
     const float *score = tile->score[lane];
@@ -216,6 +223,8 @@ static void add_to_part(const part *p, bool estimated) {
     }
     for (size_t r = 0; r < p->count && nearest->centres == 0; r++)
         p->losses[r] = INFINITY;
+    for (size_t i = 0; i < p->count * p->job->trials; i++)
+        p->tried[i] = INFINITY;
     if (centres->far) {
         for (size_t r = 0; r < p->count; r++)
             for (size_t c = 0; c < centres->count; c++)
@@ -250,7 +259,8 @@ static void add_parts(void *user, int thread, size_t begin, size_t end) {
                   .values = own->values,
                   .points = own->points,
                   .losses = nearest->losses + first,
-                  .labels = nearest->labels ? nearest->labels + first : NULL};
+                  .labels = nearest->labels ? nearest->labels + first : NULL,
+                  .tried = job->trials > 0 ? nearest->tried + first * job->trials : NULL};
         bool keep = kept->values && first + p.count <= kept->rows;
         if (keep) {
             p.values = kept->values + first * nearest->space->stride;
@@ -260,8 +270,9 @@ static void add_parts(void *user, int thread, size_t begin, size_t end) {
     }
 }
 
-satchel_status sat_nearest_add(sat_nearest *nearest, sat_source *source, float *centres,
-                               size_t count, satchel_error *error) {
+/* Adds centres, or tries them. */
+static satchel_status pass_over(sat_nearest *nearest, sat_source *source, float *centres,
+                                size_t count, bool only_try, satchel_error *error) {
     const sat_workers *workers = nearest->workers;
     const sat_space *space = nearest->space;
     sat_memory *memory = &workers->context->memory;
@@ -279,7 +290,8 @@ satchel_status sat_nearest_add(sat_nearest *nearest, sat_source *source, float *
     }
     uint64_t filled = 0;
     sat_source_block block = {0};
-    add_job job = {nearest, count > 0 ? &packed : NULL, &block, sat_pass_block(space)};
+    add_job job = {nearest, count > 0 ? &packed : NULL, &block, sat_pass_block(space),
+                   only_try ? count : 0};
     status = sat_source_rewind(source, error);
     while (!status) {
         status = sat_source_next(source, &block, error);
@@ -298,10 +310,73 @@ satchel_status sat_nearest_add(sat_nearest *nearest, sat_source *source, float *
     if (!status) {
         if (count > 0 && !packed.far && nearest->kept.values && filled > *nearest->kept.filled)
             *nearest->kept.filled = filled;
-        nearest->centres += count;
+        nearest->centres += only_try ? 0 : count;
     }
     sat_centroids_close(&packed, memory);
     return status;
+}
+
+satchel_status sat_nearest_add(sat_nearest *nearest, sat_source *source, float *centres,
+                               size_t count, satchel_error *error) {
+    return pass_over(nearest, source, centres, count, false, error);
+}
+
+/* ------------------------------------------------------------------ trying */
+
+static void gain_units(void *user, int thread, size_t begin, size_t end) {
+    sat_nearest *nearest = user;
+    (void)thread;
+    size_t trials = nearest->trials;
+    for (size_t u = begin; u < end; u++) {
+        double *gains = nearest->gains + u * trials;
+        for (size_t t = 0; t < trials; t++)
+            gains[t] = 0;
+        size_t row = u * SAT_UNIT, left = nearest->count - row;
+        for (size_t last = row + (left < SAT_UNIT ? left : SAT_UNIT); row < last; row++) {
+            const double *tried = nearest->tried + row * trials;
+            double weight = nearest->weight ? nearest->weight[row] : 1;
+            for (size_t t = 0; t < trials; t++)
+                if (tried[t] < nearest->losses[row])
+                    gains[t] += weight * (nearest->losses[row] - tried[t]);
+        }
+    }
+}
+
+satchel_status sat_nearest_try(sat_nearest *nearest, sat_source *source, float *centres,
+                               size_t count, size_t *best, satchel_error *error) {
+    const sat_workers *workers = nearest->workers;
+    sat_memory *memory = &workers->context->memory;
+    size_t bytes, parts = units(nearest->count);
+    *best = 0;
+    if (!sat_mul_size(nearest->count, SAT_PANEL * sizeof(double), &bytes))
+        return sat_memory_fail(memory, SIZE_MAX / 2, error);
+    if (!nearest->tried)
+        nearest->tried = sat_alloc(memory, bytes);
+    if (!nearest->gains)
+        nearest->gains = sat_alloc_array(memory, parts, SAT_PANEL * sizeof(double));
+    if (!nearest->tried || !nearest->gains)
+        return sat_memory_fail(memory, bytes, error);
+    satchel_status status = pass_over(nearest, source, centres, count, true, error);
+    if (status)
+        return status;
+    nearest->trials = count;
+    sat_pool_run(workers->context->pool, workers->priority, workers->threads, parts, 16, gain_units,
+                 nearest);
+    for (size_t u = 1; u < parts; u++)
+        for (size_t t = 0; t < count; t++)
+            nearest->gains[t] += nearest->gains[u * count + t];
+    for (size_t t = 1; t < count; t++)
+        if (nearest->gains[t] > nearest->gains[*best])
+            *best = t;
+    return SATCHEL_OK;
+}
+
+void sat_nearest_take(sat_nearest *nearest, size_t index) {
+    const double *tried = nearest->tried + index;
+    for (size_t row = 0; row < nearest->count; row++, tried += nearest->trials)
+        if (*tried < nearest->losses[row])
+            nearest->losses[row] = *tried;
+    nearest->centres++;
 }
 
 /* ------------------------------------------------------------------ drawing */

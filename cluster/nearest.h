@@ -32,6 +32,9 @@ typedef struct sat_nearest {
     int32_t *labels; /* (count): the nearest, ties to the lowest; −1: none yet. NULL: not kept */
     const double *weight; /* (count): how often a row counts. NULL: once */
     double *sums;         /* (units + 1): Σ weight · loss of the rows before a unit */
+    double *tried; /* (count, trials): losses at centres tried last, infinite where not less */
+    double *gains; /* (units, trials): what each would take off the sum */
+    size_t trials; /* that were tried last, at most SAT_PANEL */
     struct sat_nearest_scratch **scratch; /* (threads) */
     size_t threads;
 } sat_nearest;
@@ -49,6 +52,12 @@ uint64_t sat_nearest_bytes(uint64_t count, bool labels);
  * become ‖x‖, by which an inner product's first centre is drawn. */
 satchel_status sat_nearest_add(sat_nearest *nearest, sat_source *source, float *centres,
                                size_t count, satchel_error *error);
+/* Tries up to SAT_PANEL centres, for a source in memory: which of them, added, takes most off the sum (the first
+ * of equals). */
+satchel_status sat_nearest_try(sat_nearest *nearest, sat_source *source, float *centres,
+                               size_t count, size_t *best, satchel_error *error);
+/* Adds centre `index` of those tried last. Labels are not brought up to date. */
+void sat_nearest_take(sat_nearest *nearest, size_t index);
 /* The loss of one row at one centre, as sat_nearest_add counts it. */
 double sat_nearest_loss(const sat_nearest *nearest, const float *row, const float *centre);
 /* Σ weight · loss, by units of rows in order. To be called after adding, before drawing. */

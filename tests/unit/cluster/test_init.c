@@ -284,6 +284,50 @@ static void ties_go_to_the_lowest_centre(void **state) {
     free(from.rows);
 }
 
+static void the_best_of_centres_tried_is_taken(void **state) {
+    enum { FIRST = 5, TRIALS = 32, ROWS = 1500, WIDE = 37 };
+    points from = make_clusters(ROWS, WIDE, 40, 3);
+    double weight[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        weight[i] = (double)(i % 4);
+    for (size_t trials = 1; trials <= TRIALS; trials += 31) {
+        run r;
+        open_run(&r, &from, (setting){2, SATCHEL_CPU_DEFAULT, 1, 'm', true, true}, false);
+        const sat_cluster_kernels *kernels = r.workers.kernels;
+        sat_nearest nearest;
+        assert_int_equal(sat_nearest_open(&nearest, &r.workers, &r.space, ROWS, false, &r.init.kept,
+                                          weight, &r.error),
+                         SATCHEL_OK);
+        assert_int_equal(sat_nearest_add(&nearest, r.source, from.rows, FIRST, &r.error),
+                         SATCHEL_OK);
+        for (int round = 0; round < 3; round++) {
+            double before[ROWS], gains[TRIALS] = {0};
+            memcpy(before, nearest.losses, sizeof before);
+            float *centres = from.rows + (size_t)(100 * (round + 1)) * WIDE;
+            size_t best, expected = 0;
+            assert_int_equal(sat_nearest_try(&nearest, r.source, centres, trials, &best, &r.error),
+                             SATCHEL_OK);
+            assert_memory_equal(before, nearest.losses, sizeof before);
+            for (size_t t = 0; t < trials; t++) {
+                for (size_t i = 0; i < ROWS; i++) {
+                    double loss = kernels->distance(from.rows + i * WIDE, centres + t * WIDE, WIDE);
+                    gains[t] += weight[i] * fmax(0, before[i] - loss);
+                }
+                expected = gains[t] > gains[expected] ? t : expected;
+            }
+            assert_int_equal(best, expected);
+            sat_nearest_take(&nearest, best);
+            for (size_t i = 0; i < ROWS; i++) {
+                double loss = kernels->distance(from.rows + i * WIDE, centres + best * WIDE, WIDE);
+                assert_true(nearest.losses[i] == fmin(before[i], loss));
+            }
+        }
+        sat_nearest_close(&nearest);
+        close_run(&r);
+    }
+    free(from.rows);
+}
+
 /* Rows too far apart for float estimates: double decides alone. */
 static void far_centres_are_scored_in_double(void **state) {
     points from = make_points(600, 3);
@@ -337,7 +381,7 @@ static void settings_do_not_matter(void **state) {
         {2, SATCHEL_CPU_DOTPROD, 1000, 'm', true, true},
 #endif
     };
-    static const size_t ks[] = {1, 40, 400};
+    static const size_t ks[] = {1, 30, 400};
     for (size_t m = 0; m < SAT_COUNT(methods); m++)
         for (size_t i = 0; i < SAT_COUNT(ks); i++)
             for (int inner = 0; inner < 2; inner++) {
@@ -611,14 +655,14 @@ static void extreme_values_are_drawn_too(void **state) {
                 points from = make_clusters(500, 9, 5, 4);
                 for (size_t i = 0; i < 500 * 9; i++)
                     from.rows[i] *= scales[s] / 5;
-                float *centroids = seeded(&from, plain, inner, methods[m], 60, 4);
+                float *centroids = seeded(&from, plain, inner, methods[m], 15, 4);
                 setting c_level = plain;
                 c_level.level = SATCHEL_CPU_C;
-                float *other = seeded(&from, c_level, inner, methods[m], 60, 4);
-                if (memcmp(centroids, other, 60 * 9 * sizeof(float)) != 0)
+                float *other = seeded(&from, c_level, inner, methods[m], 15, 4);
+                if (memcmp(centroids, other, 15 * 9 * sizeof(float)) != 0)
                     fail_msg("scale %g, method %d, inner %d: levels differ", (double)scales[s],
                              (int)methods[m], inner);
-                for (size_t i = 0; i < 60 * 9; i++)
+                for (size_t i = 0; i < 15 * 9; i++)
                     assert_true(isfinite(centroids[i]));
                 free(other);
                 free(centroids);
@@ -707,9 +751,9 @@ static void every_allocation_may_fail(void **state) {
         for (int inner = 0; inner < 2; inner++) {
             run r;
             open_run(&r, &from, plain, inner);
-            float centroids[50 * 8];
+            float centroids[30 * 8];
             r.init.method = methods[m];
-            r.init.k = 50;
+            r.init.k = 30;
             size_t failures = 0;
             for (;; failures++) {
                 r.allocator.calls = 0;
@@ -732,6 +776,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_are_those_of_a_plain_search),
         cmocka_unit_test(ties_go_to_the_lowest_centre),
+        cmocka_unit_test(the_best_of_centres_tried_is_taken),
         cmocka_unit_test(far_centres_are_scored_in_double),
         cmocka_unit_test(settings_do_not_matter),
         cmocka_unit_test(random_rows_are_equally_likely),
