@@ -210,6 +210,7 @@ typedef struct clustering {
     sat_grouping *grouping;
     size_t k;
     int run, runs;
+    int64_t shown; /* passes told of: the fast mode counts twice from the beginning */
     float *centroids, *best_centroids; /* (k, dimension) */
     int32_t *labels, *best_labels;     /* (chunks) */
 } clustering;
@@ -218,8 +219,9 @@ static int32_t on_iteration(void *user, const satchel_kmeans_progress *progress)
     clustering *c = user;
     /* Seeding, the iterations, the final pass. */
     const int64_t passes = (int64_t)progress->iterations + 2;
-    return sat_topics_progress(c->grouping, SATCHEL_PHASE_CLUSTER,
-                               c->run * passes + progress->iteration + 1, c->runs * passes,
+    const int64_t done = c->run * passes + progress->iteration + 1;
+    c->shown = done > c->shown ? done : c->shown;
+    return sat_topics_progress(c->grouping, SATCHEL_PHASE_CLUSTER, c->shown, c->runs * passes,
                                NULL) != SATCHEL_OK;
 }
 
