@@ -148,12 +148,21 @@ static satchel_status random_rows(const sat_init *init, float *centroids, satche
 
 /* ------------------------------------------------------------------ k-means++ */
 
+static size_t most_at_once(size_t dimension) {
+    size_t most = FETCH_FLOATS / dimension;
+    return most < SAT_TILE ? SAT_TILE : most > MOST_AT_ONCE ? MOST_AT_ONCE : most;
+}
+
+/* Rows drawn for so many centroids: some will not be accepted. */
+static size_t room_for(size_t centroids) {
+    return centroids + centroids / 4 + SAT_TILE;
+}
+
 static satchel_status plus_plus_open(plus_plus *p, const sat_init *init, const sat_space *space,
                                      sat_source *source, bool labels, const sat_kept_rows *kept,
                                      const double *weight, float *centroids, satchel_error *error) {
     sat_memory *memory = &init->workers->context->memory;
-    size_t n = space->dimension, most = FETCH_FLOATS / n;
-    most = most < SAT_TILE ? SAT_TILE : most > MOST_AT_ONCE ? MOST_AT_ONCE : most;
+    size_t n = space->dimension, most = most_at_once(n);
     *p = (plus_plus){.init = init,
                      .memory = memory,
                      .source = source,
@@ -161,7 +170,7 @@ static satchel_status plus_plus_open(plus_plus *p, const sat_init *init, const s
                      .dimension = n,
                      .centroids = centroids,
                      .most = most,
-                     .room = most + most / 4 + SAT_TILE};
+                     .room = room_for(most)};
     sat_random_seed(&p->random, init->seed);
     p->rows = sat_alloc_array(memory, p->k, sizeof *p->rows);
     p->draws = sat_alloc_array(memory, p->room, sizeof *p->draws);
@@ -253,7 +262,7 @@ static satchel_status plus_plus_run(plus_plus *p, size_t until, satchel_error *e
         size_t first = p->chosen, most = first < SAT_TILE ? SAT_TILE : first, count, distinct;
         most = most < p->most ? most : p->most;
         most = first == 0 ? 1 : most < until - first ? most : until - first;
-        count = first == 0 ? 1 : most + most / 4 + SAT_TILE;
+        count = first == 0 ? 1 : room_for(most);
         status = draw_rows(p, count, &distinct, error);
         if (status)
             break;
@@ -448,16 +457,15 @@ static satchel_status parallel(plus_plus *p, satchel_error *error) {
 
 /* ------------------------------------------------------------------ the call */
 
-static int32_t method_of(const sat_init *init) {
-    if (init->method != SATCHEL_INIT_DEFAULT)
-        return init->method;
-    bool many = sat_source_count(init->source) / PARALLEL_FROM >= init->k;
-    return many ? SATCHEL_INIT_PARALLEL : SATCHEL_INIT_PLUS_PLUS;
+static int32_t method_of(int32_t method, uint64_t count, size_t k) {
+    if (method != SATCHEL_INIT_DEFAULT)
+        return method;
+    return count / PARALLEL_FROM >= k ? SATCHEL_INIT_PARALLEL : SATCHEL_INIT_PLUS_PLUS;
 }
 
 satchel_status sat_init_centroids(const sat_init *init, float *centroids, satchel_error *error) {
-    int32_t method = method_of(init);
     uint64_t count = sat_source_count(init->source);
+    int32_t method = method_of(init->method, count, init->k);
     if (init->k == 0 || init->k > count || init->k > INT32_MAX)
         return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "k is %zu: must be 1 to %llu, the points",
                         init->k, (unsigned long long)count);
@@ -476,15 +484,25 @@ satchel_status sat_init_centroids(const sat_init *init, float *centroids, satche
     return status;
 }
 
-uint64_t sat_init_bytes(const sat_init *init) {
-    int32_t method = method_of(init);
-    uint64_t k = init->k, count = sat_source_count(init->source);
+uint64_t sat_init_bytes(int32_t method, const sat_workers *workers, const sat_space *space,
+                        uint64_t count, size_t k) {
+    enum { ODDS = 16384 }; /* headers of blocks, small arrays */
+    method = method_of(method, count, k);
     if (method == SATCHEL_INIT_RANDOM)
-        return k * (sizeof(drawn) + 4 * sizeof(uint64_t));
-    uint64_t row = init->space->dimension * sizeof(float);
-    uint64_t bytes = sat_nearest_bytes(count, method == SATCHEL_INIT_PARALLEL) +
-                     k * sizeof(uint64_t) + (FETCH_FLOATS + SAT_TILE) * 2 * sizeof(float);
-    if (method == SATCHEL_INIT_PARALLEL) /* the array doubles as it grows; centres of a round */
-        bytes += k * ROUNDS * (row + sizeof(uint64_t)) + k / 2 * 2 * init->space->stride;
-    return bytes;
+        return k * (sizeof(drawn) + 4 * sizeof(uint64_t)) + ODDS;
+    size_t n = space->dimension, most = most_at_once(n);
+    bool labels = method == SATCHEL_INIT_PARALLEL;
+    uint64_t row = n * sizeof(float), room = room_for(most);
+    uint64_t own = k * sizeof(uint64_t) + room * (row + 4 * sizeof(uint64_t)) + ODDS;
+    uint64_t bytes = sat_nearest_bytes(workers, space, count, labels) + own;
+    if (!labels)
+        return bytes + sat_centroids_bytes(space, most);
+    /* About 5/2 k candidates, in arrays that double when they are full; a round's as centroids; then their
+     * own losses. */
+    uint64_t drawn_rows = ROUNDS * (k / 2 + 1) + k / 8 + 256;
+    drawn_rows = drawn_rows < count ? drawn_rows : count;
+    uint64_t candidate = 3 * (row + sizeof(uint64_t)) + space->stride + sizeof(sat_point) +
+                         (SAT_PANEL + 2) * sizeof(double);
+    return bytes + own + drawn_rows * candidate + sat_nearest_bytes(workers, space, 0, false) +
+           sat_centroids_bytes(space, k / 2 + most);
 }

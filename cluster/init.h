@@ -30,7 +30,8 @@ typedef struct sat_init {
 
 /* Writes centroids: (k, dimension). */
 satchel_status sat_init_centroids(const sat_init *init, float *centroids, satchel_error *error);
-/* Bytes it holds at most, roughly, beside the kept rows. */
-uint64_t sat_init_bytes(const sat_init *init);
+/* Bytes it holds at most, beside the kept rows; roughly, for PARALLEL. */
+uint64_t sat_init_bytes(int32_t method, const sat_workers *workers, const sat_space *space,
+                        uint64_t count, size_t k);
 
 #endif

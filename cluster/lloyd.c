@@ -70,6 +70,10 @@ static satchel_status take_memory(clustering *c, int32_t *labels, satchel_error 
                      sat_pass_bytes(c->pass) + sat_source_bytes(c->source) +
                      c->k * sizeof *c->moves + c->chunk * 16 + chunk_blocks * 4 +
                      (labels ? 0 : c->count * sizeof *labels);
+    bool given = c->options.init == SATCHEL_INIT_GIVEN ||
+                 (c->options.init == SATCHEL_INIT_DEFAULT && c->options.initial);
+    if (!c->once && !given)
+        fixed += sat_init_bytes(c->options.init, &c->workers, &c->space, c->count, c->k);
     uint64_t row = c->space.stride + sizeof *c->kept, left = UINT64_MAX;
     uint64_t budget = c->options.memory_budget;
     if (budget == 0 && !in_memory)

@@ -23,9 +23,11 @@ static size_t units(size_t count) {
     return count / SAT_UNIT + (count % SAT_UNIT != 0);
 }
 
-uint64_t sat_nearest_bytes(uint64_t count, bool labels) {
+uint64_t sat_nearest_bytes(const sat_workers *workers, const sat_space *space, uint64_t count,
+                           bool labels) {
+    uint64_t threads = (uint64_t)sat_pool_threads(workers->context->pool);
     return count * (sizeof(double) + (labels ? sizeof(int32_t) : 0)) +
-           (count / SAT_UNIT + 2) * sizeof(double);
+           (count / SAT_UNIT + 2) * sizeof(double) + threads * (scratch_bytes(space) + 128);
 }
 
 static satchel_status make_scratch(sat_nearest *nearest, satchel_error *error) {
@@ -65,7 +67,8 @@ satchel_status sat_nearest_open(sat_nearest *nearest, const sat_workers *workers
         nearest->labels = sat_alloc_array(memory, nearest->count, sizeof(int32_t));
     satchel_status status = SATCHEL_OK;
     if (!nearest->losses || !nearest->sums || (labels && !nearest->labels))
-        status = sat_memory_fail(memory, (size_t)sat_nearest_bytes(count, labels), error);
+        status = sat_memory_fail(memory, (size_t)sat_nearest_bytes(workers, space, count, labels),
+                                 error);
     else
         status = make_scratch(nearest, error);
     if (status) {

@@ -45,8 +45,9 @@ satchel_status sat_nearest_open(sat_nearest *nearest, const sat_workers *workers
                                 const sat_kept_rows *kept, const double *weight,
                                 satchel_error *error);
 void sat_nearest_close(sat_nearest *nearest);
-/* Bytes that count rows take, without kept rows. */
-uint64_t sat_nearest_bytes(uint64_t count, bool labels);
+/* Bytes that count rows take, without kept rows and trials. */
+uint64_t sat_nearest_bytes(const sat_workers *workers, const sat_space *space, uint64_t count,
+                           bool labels);
 
 /* Adds centres (count, dimension): one pass over the source. Without centres, before the first: losses
  * become ‖x‖, by which an inner product's first centre is drawn. */

@@ -475,10 +475,10 @@ satchel_status sat_pass_run(sat_pass *pass, const sat_centroids *centroids,
 /* ------------------------------------------------------------------ open and close */
 
 size_t sat_pass_block(const sat_space *space) {
-    size_t block = BLOCK_BYTES / space->stride / SAT_UNIT * SAT_UNIT;
-    if (block < SAT_UNIT)
+    size_t rows = BLOCK_BYTES / space->stride / SAT_UNIT * SAT_UNIT;
+    if (rows < SAT_UNIT)
         return SAT_UNIT;
-    return block < SAT_MAX_BLOCK ? block : SAT_MAX_BLOCK;
+    return rows < SAT_MAX_BLOCK ? rows : SAT_MAX_BLOCK;
 }
 
 size_t sat_groups_span(size_t panels, size_t most) {
@@ -492,21 +492,21 @@ static void *take(uint8_t *base, size_t *used, size_t size) {
     return at;
 }
 
-static size_t lay_out(scratch *own, uint8_t *base, size_t block, size_t stride, size_t groups) {
+static size_t lay_out(scratch *own, uint8_t *base, size_t rows, size_t stride, size_t groups) {
     size_t used = 0;
     scratch laid = {0};
     take(base, &used, sizeof *own);
-    laid.values = take(base, &used, block * stride);
-    laid.points = take(base, &used, block * sizeof *laid.points);
-    laid.dots = take(base, &used, block * sizeof *laid.dots);
-    laid.own_low = take(base, &used, block * sizeof *laid.own_low);
-    laid.best = take(base, &used, block * sizeof *laid.best);
-    laid.best_label = take(base, &used, block * sizeof *laid.best_label);
-    laid.lead = take(base, &used, block * sizeof *laid.lead);
-    laid.least = take(base, &used, block * sizeof *laid.least);
-    laid.list = take(base, &used, groups * block * sizeof *laid.list);
+    laid.values = take(base, &used, rows * stride);
+    laid.points = take(base, &used, rows * sizeof *laid.points);
+    laid.dots = take(base, &used, rows * sizeof *laid.dots);
+    laid.own_low = take(base, &used, rows * sizeof *laid.own_low);
+    laid.best = take(base, &used, rows * sizeof *laid.best);
+    laid.best_label = take(base, &used, rows * sizeof *laid.best_label);
+    laid.lead = take(base, &used, rows * sizeof *laid.lead);
+    laid.least = take(base, &used, rows * sizeof *laid.least);
+    laid.list = take(base, &used, groups * rows * sizeof *laid.list);
     laid.list_count = take(base, &used, groups * sizeof *laid.list_count);
-    laid.candidates = take(base, &used, block * CANDIDATES_PER_ROW * sizeof *laid.candidates);
+    laid.candidates = take(base, &used, rows * CANDIDATES_PER_ROW * sizeof *laid.candidates);
     if (own)
         *own = laid;
     return used;

@@ -685,6 +685,32 @@ static void wide_rows_are_drawn_too(void **state) {
     free(from.rows);
 }
 
+/* What is said to be needed is enough, and not absurd. */
+static void memory_is_as_foretold(void **state) {
+    points from = make_clusters(6000, 100, 50, 2);
+    static const size_t ks[] = {1, 10, 150, 700, 3000, 6000};
+    float *centroids = malloc(6000 * 100 * sizeof *centroids);
+    assert_non_null(centroids);
+    for (size_t m = 0; m < SAT_COUNT(methods); m++)
+        for (size_t i = 0; i < SAT_COUNT(ks); i++) {
+            run r;
+            open_run(&r, &from, plain, false);
+            r.init.method = methods[m];
+            r.init.k = ks[i];
+            uint64_t before = r.context->memory.now;
+            uint64_t told = sat_init_bytes(methods[m], &r.workers, &r.space, from.count, ks[i]);
+            r.context->memory.peak = before;
+            assert_int_equal(sat_init_centroids(&r.init, centroids, &r.error), SATCHEL_OK);
+            uint64_t used = r.context->memory.peak - before;
+            if (used > told || told > 4 * used + 100000)
+                fail_msg("method %d, k %zu: %llu bytes used, %llu foretold", (int)methods[m], ks[i],
+                         (unsigned long long)used, (unsigned long long)told);
+            close_run(&r);
+        }
+    free(centroids);
+    free(from.rows);
+}
+
 /* ------------------------------------------------------------------ what goes wrong */
 
 static void wrong_options_are_refused(void **state) {
@@ -788,6 +814,7 @@ int main(void) {
         cmocka_unit_test(directions_have_length_one),
         cmocka_unit_test(extreme_values_are_drawn_too),
         cmocka_unit_test(wide_rows_are_drawn_too),
+        cmocka_unit_test(memory_is_as_foretold),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(errors_of_the_source_come_through),
         cmocka_unit_test(cancelling_ends_it),
