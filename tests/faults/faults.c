@@ -25,9 +25,12 @@ void fault_arm(int kind, long k, int for_good) __attribute__((weak));
 long fault_disarm(void) __attribute__((weak));
 long fault_live_blocks(void) __attribute__((weak));
 
-static char folder[512], fixture[600], store_path[600], docs_path[600], model_path[600];
+static char folder[512], fixture[600], store_path[600], docs_path[600], model_path[600],
+    points_path[600];
 static long failures;
 static int verbose; /* one point only: tell what every call said */
+
+enum { POINTS = 40, POINT_SIZE = 3 }; /* of the file of points */
 
 #define KEPT_ID "kept/one"
 #define KEPT_TEXT "Harbour pilots board the ship two miles before the breakwater."
@@ -252,13 +255,50 @@ static void scenario_model(run *r) {
               &error);
 }
 
+/* Topics of the store, and a clustering of points in a file. */
+static void scenario_cluster(run *r) {
+    satchel_error error = {0};
+    if (!open_all(r))
+        return;
+    satchel_topics_options options;
+    satchel_topics_options_init(&options, sizeof options);
+    options.k = 2;
+    satchel_topics *topics = NULL;
+    int grouped =
+        judge("topics", satchel_store_topics(&topics, r->store, &options, &error), &error);
+    if (grouped && satchel_topics_count(topics) == 0)
+        problem("topics", "two documents are there");
+    satchel_topics_close(&topics);
+
+    enum { K = 4 };
+    float centroids[K][POINT_SIZE];
+    const satchel_points points = {.struct_size = sizeof points,
+                                   .count = POINTS,
+                                   .dimension = POINT_SIZE,
+                                   .path = points_path};
+    int32_t labels[POINTS];
+    satchel_kmeans_options kmeans;
+    satchel_kmeans_options_init(&kmeans, sizeof kmeans);
+    kmeans.iterations = 3;
+    kmeans.init = SATCHEL_INIT_PARALLEL;
+    int clustered = judge(
+        "kmeans",
+        satchel_kmeans(r->context, &points, K, &centroids[0][0], labels, NULL, 0, &kmeans, &error),
+        &error);
+    for (int i = 0; i < POINTS && clustered; i++)
+        if (labels[i] < 0 || labels[i] >= K)
+            problem("kmeans", "a label out of range");
+    r->succeeded = grouped && clustered;
+}
+
 static const struct {
     const char *name;
     void (*run)(run *);
     int has_store;
 } scenarios[] = {
-    {"add", scenario_add, 1},       {"search", scenario_search, 1}, {"sync", scenario_sync, 1},
-    {"backup", scenario_backup, 1}, {"model", scenario_model, 0},
+    {"add", scenario_add, 1},     {"search", scenario_search, 1},
+    {"sync", scenario_sync, 1},   {"backup", scenario_backup, 1},
+    {"model", scenario_model, 0}, {"cluster", scenario_cluster, 1},
 };
 
 /* ------------------------------------------------------------------ after each run */
@@ -334,6 +374,13 @@ static void make_fixture(void) {
     write_file(path, NEW_TEXT);
     snprintf(path, sizeof path, "%s/c.html", docs_path);
     write_file(path, NEW_HTML);
+    snprintf(points_path, sizeof points_path, "%s/points.f32", folder);
+    float rows[POINTS][POINT_SIZE];
+    for (int i = 0; i < POINTS; i++)
+        for (int d = 0; d < POINT_SIZE; d++)
+            rows[i][d] = (float)((i * 7 + d * 3) % 11);
+    FILE *points = fopen(points_path, "wb");
+    must(points && fwrite(rows, sizeof rows, 1, points) == 1 && fclose(points) == 0, points_path);
 }
 
 int main(int argc, char **argv) {
