@@ -41,7 +41,7 @@ typedef struct sat_point {
 typedef struct sat_quantized {
     float scale;   /* x̂ = scale · int8 */
     int32_t sum;   /* Σ int8 */
-    double square; /* ‖x'‖² */
+    double square; /* ‖x'‖², within 2⁻⁴⁰ of itself */
     double error;  /* ‖eₓ‖², rounded up */
     double length; /* ‖x̂‖², rounded up */
 } sat_quantized;
@@ -91,11 +91,13 @@ typedef struct sat_cluster_kernels {
     int32_t row_limit; /* and row values in −row_limit..row_limit: 127, or 64 */
 
     /* out[i] = round((x[i] − centre[i]) · factor / scale) with scale = max |…| / limit (0 if all are
-     * 0), |out| <= limit; `padded` bytes are written, zeros past n. centre may be NULL: zeros. */
+     * 0), |out| <= limit; `padded` bytes are written, zeros past n. centre may be NULL: zeros. All is
+     * finite and differences fit a float; a row whose scale would be under 1e-30 gets 0. */
     void (*quantize)(int8_t *out, sat_quantized *result, const float *x, const float *centre,
                      float factor, int32_t limit, size_t n, size_t padded);
     /* out[r] = Σ rows[r][i] · value of centroid labels[r] [i], r < count: the centroid's bytes are stored
-     * with `offset` added, as in a panel, but a row for each centroid; sum from points[r]. */
+     * with `offset` added, as in a panel, but a row for each centroid; sum from points[r]. stride: a
+     * multiple of SAT_ROW_ALIGN. */
     void (*dots)(int32_t *out, const int8_t *rows, const sat_point *points,
                  const uint8_t *centroids, const int32_t *labels, size_t stride, size_t count);
     /* Fills the outputs of a tile. Returns bit r set where low[r] <= points[r]->threshold. */

@@ -85,8 +85,8 @@ static void add_subtract(int32_t level) {
                 most = fabs((double)x[j]) > most ? fabs((double)x[j]) : most;
             if (most * scale >= 0x1p51)
                 scale = ldexp(1, 50 - ilogb(most));
-            int64_t *sums = check_output(n * sizeof *sums),
-                    *before = check_output(n * sizeof *sums);
+            int64_t *sums = check_buffer(n * sizeof *sums, 8 * check_below(9));
+            int64_t *before = check_buffer(n * sizeof *before, 0);
             check_bytes(before, n * sizeof *before);
             for (size_t j = 0; j < n; j++)
                 before[j] /= 4; /* room for what is added */
