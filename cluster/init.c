@@ -1,11 +1,11 @@
 /*
  * Seeding.
  *
- * k-means++ without a pass for each centroid: rows are drawn by losses that may be out of date, and a draw is
- * accepted with probability (loss now) / (loss then), found by looking at the centroids since. Losses only
- * fall, so what is accepted is distributed exactly as if each draw knew all centroids; how many are drawn
- * before the next pass brings losses up to date changes speed alone. So a pass takes up many centroids,
- * and costs what a pass of assignment to as many does.
+ * k-means++ without a pass for each centroid: rows are drawn by losses that may be out of date, and
+ * a draw is accepted with probability (loss now) / (loss then), found by looking at the centroids
+ * since. Losses only fall, so what is accepted is distributed exactly as if each draw knew all
+ * centroids; how many are drawn before the next pass brings losses up to date changes speed alone.
+ * So a pass takes up many centroids, and costs what a pass of assignment to as many does.
  */
 #include "cluster/init.h"
 
@@ -215,8 +215,8 @@ static satchel_status draw_rows(plus_plus *p, size_t count, size_t *distinct,
     return sat_source_fetch(p->source, p->sorted, *distinct, p->fetched, error);
 }
 
-/* Accepts of `count` drawn rows, in the order they were drawn, those that the centroids chosen meanwhile let
- * through; at most `most`. */
+/* Accepts of `count` drawn rows, in the order they were drawn, those that the centroids chosen
+ * meanwhile let through; at most `most`. */
 static void accept_rows(plus_plus *p, size_t count, size_t most) {
     size_t first = p->chosen;
     for (size_t i = 0; i < count && p->chosen - first < most; i++) {
@@ -274,8 +274,8 @@ static satchel_status plus_plus_run(plus_plus *p, size_t until, satchel_error *e
     return status;
 }
 
-/* The same with trials (as scikit-learn does): of a few rows drawn, the one that takes most off the sum. A row is
- * chosen at a time, so this is for few rows, in memory. */
+/* The same with trials (as scikit-learn does): of a few rows drawn, the one that takes most off the
+ * sum. A row is chosen at a time, so this is for few rows, in memory. */
 static satchel_status plus_plus_try(plus_plus *p, satchel_error *error) {
     size_t trials = 2;
     for (size_t k = p->k; k > 2 && trials < MOST_TRIALS; k = k * 3 / 8) /* 2 + log k, roughly */
@@ -305,8 +305,8 @@ typedef struct candidates {
     size_t values_capacity;
 } candidates;
 
-/* One round: each row by itself, with probability wanted · loss / sum, is a candidate. What decides is a
- * number made of seed, round and row. */
+/* One round: each row by itself, with probability wanted · loss / sum, is a candidate. What decides
+ * is a number made of seed, round and row. */
 static satchel_status draw_round(const plus_plus *p, candidates *c, uint64_t key, double wanted,
                                  double sum, satchel_error *error) {
     for (size_t row = 0; row < p->nearest.count; row++) {
@@ -338,8 +338,8 @@ static satchel_status add_candidates(plus_plus *p, candidates *c, size_t first,
     return status ? status : sat_nearest_add(&p->nearest, p->source, values, count, error);
 }
 
-/* Counts the rows nearest to each candidate and drops those without any: the same row as another, drawn in
- * the same round. weight: (count). */
+/* Counts the rows nearest to each candidate and drops those without any: the same row as another,
+ * drawn in the same round. weight: (count). */
 static void weigh_candidates(const plus_plus *p, candidates *c, double *weight) {
     size_t n = p->dimension, kept = 0;
     for (size_t i = 0; i < p->nearest.count; i++)
@@ -497,8 +497,8 @@ uint64_t sat_init_bytes(int32_t method, const sat_workers *workers, const sat_sp
     uint64_t bytes = sat_nearest_bytes(workers, space, count, labels) + own;
     if (!labels)
         return bytes + sat_centroids_bytes(space, most);
-    /* About 5/2 k candidates, in arrays that double when they are full; a round's as centroids; then their
-     * own losses. */
+    /* About 5/2 k candidates, in arrays that double when they are full; a round's as centroids;
+     * then their own losses. */
     uint64_t drawn_rows = ROUNDS * (k / 2 + 1) + k / 8 + 256;
     drawn_rows = drawn_rows < count ? drawn_rows : count;
     uint64_t candidate = 3 * (row + sizeof(uint64_t)) + space->stride + sizeof(sat_point) +

@@ -2,16 +2,18 @@
  * The first centroids. Same seed, same rows: on every CPU, for any threads, blocks and memory.
  *
  *   RANDOM     k distinct rows, each set of them and each order equally likely.
- *   PLUS_PLUS  k-means++ (Arthur and Vassilvitskii, 2007), one draw a centroid and no trials: each is a row drawn
- *              by its loss at those before it (nearest.h says what a loss is).
- *   PARALLEL   k-means|| (Bahmani et al., 2012): five rounds that each draw about k/2 candidates, all at
- *              once, then k-means++ among the candidates, each weighted by the rows nearest to it; from 32 rows
- *              a centroid on with trials, as many as 2 + log k.
- *   DEFAULT    PARALLEL from 8 rows a centroid on, else PLUS_PLUS. On 100,000 rows and k = 1024 it takes a
- *              third longer, and Lloyd's iterations end 0.5 to 25 % lower, the more the data is clustered.
+ *   PLUS_PLUS  k-means++ (Arthur and Vassilvitskii, 2007), one draw a centroid and no trials: each
+ *              is a row drawn by its loss at those before it (nearest.h says what a loss is).
+ *   PARALLEL   k-means|| (Bahmani et al., 2012): five rounds that each draw about k/2 candidates,
+ *              all at once, then k-means++ among the candidates, each weighted by the rows nearest
+ *              to it; from 32 rows a centroid on with trials, as many as 2 + log k.
+ *   DEFAULT    PARALLEL from 8 rows a centroid on, else PLUS_PLUS. On 100,000 rows and k = 1024 it
+ *              takes twice as long, and Lloyd's iterations end 0.3 to 30 % lower, the more so the
+ *              more the data is clustered.
  *
- * Where fewer than k distinct rows exist (or distinct directions), the rest are the first rows not chosen yet. For
- * inner products centroids are scaled to length 1; a zero row that is chosen all the same becomes an axis.
+ * Where fewer than k distinct rows exist (or distinct directions), the rest are the first rows not
+ * chosen yet. For inner products centroids are scaled to length 1; a zero row that is chosen all
+ * the same becomes an axis.
  */
 #ifndef SATCHEL_CLUSTER_INIT_H
 #define SATCHEL_CLUSTER_INIT_H

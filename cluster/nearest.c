@@ -169,8 +169,8 @@ static void offer(const part *p, size_t row, size_t centre) {
     }
 }
 
-/* A row some centre of a panel may be nearer to: lane `lane` of the tile just scored. The likeliest goes
- * first: added, it rules most of the others out. */
+/* A row some centre of a panel may be nearer to: lane `lane` of the tile just scored. The likeliest
+ * goes first: added, it rules most of the others out. */
 static void offer_panel(const part *p, size_t row, size_t panel, size_t lane) {
     const sat_tile *tile = &p->own->tile;
     const float *score = tile->score[lane];

@@ -1,12 +1,13 @@
 /*
- * How far every row is from the nearest of the centres chosen so far, brought up to date as centres are added, and
- * draws of rows by it: what k-means++ and k-means|| stand on.
+ * How far every row is from the nearest of the centres chosen so far, brought up to date as centres
+ * are added, and draws of rows by it: what k-means++ and k-means|| stand on.
  *
- * The loss of a row x at a centre c is ‖x − c‖²; for inner products, whose centres have length 1, it is
- * ‖x‖ − x·c: what the objective Σ x·c falls short of its most by, and ‖x‖/2 times the squared distance of
- * the two directions. (Below ‖x‖ · 2⁻²² it counts as 0: a direction rounded to float tells no more.)
- * Losses come from the exact kernels; int8 estimates only say which need not be computed. So losses, and
- * draws, are the same bits on every level, for any number of threads and any blocks.
+ * The loss of a row x at a centre c is ‖x − c‖²; for inner products, whose centres have length 1,
+ * it is ‖x‖ − x·c: what the objective Σ x·c falls short of its most by, and ‖x‖/2 times the squared
+ * distance of the two directions. (Below ‖x‖ · 2⁻²² it counts as 0: a direction rounded to float
+ * tells no more.) Losses come from the exact kernels; int8 estimates only say which need not be
+ * computed. So losses, and draws, are the same bits on every level, for any number of threads and
+ * any blocks.
  */
 #ifndef SATCHEL_CLUSTER_NEAREST_H
 #define SATCHEL_CLUSTER_NEAREST_H
@@ -14,8 +15,8 @@
 #include "cluster/pass.h"
 #include "cluster/source.h"
 
-/* int8 rows kept from pass to pass: those of the first `rows`, filled in up to *filled (a whole number of
- * blocks). values NULL: none. */
+/* int8 rows kept from pass to pass: those of the first `rows`, filled in up to *filled (a whole
+ * number of blocks). values NULL: none. */
 typedef struct sat_kept_rows {
     int8_t *values;    /* (rows, space->stride) */
     sat_point *points; /* (rows) */
@@ -49,12 +50,12 @@ void sat_nearest_close(sat_nearest *nearest);
 uint64_t sat_nearest_bytes(const sat_workers *workers, const sat_space *space, uint64_t count,
                            bool labels);
 
-/* Adds centres (count, dimension): one pass over the source. Without centres, before the first: losses
- * become ‖x‖, by which an inner product's first centre is drawn. */
+/* Adds centres (count, dimension): one pass over the source. Without centres, before the first:
+ * losses become ‖x‖, by which an inner product's first centre is drawn. */
 satchel_status sat_nearest_add(sat_nearest *nearest, sat_source *source, float *centres,
                                size_t count, satchel_error *error);
-/* Tries up to SAT_PANEL centres, for a source in memory: which of them, added, takes most off the sum (the first
- * of equals). */
+/* Tries up to SAT_PANEL centres, for a source in memory: which of them, added, takes most off the
+ * sum (the first of equals). */
 satchel_status sat_nearest_try(sat_nearest *nearest, sat_source *source, float *centres,
                                size_t count, size_t *best, satchel_error *error);
 /* Adds centre `index` of those tried last. Labels are not brought up to date. */

@@ -1,10 +1,11 @@
 /*
- * Points as blocks. A file is read by a thread of its own into two buffers in turn: while the caller
- * computes on one, the other is filled.
+ * Points as blocks. A file is read by a thread of its own into two buffers in turn: while the
+ * caller computes on one, the other is filled.
  *
  * The reader's orders and what it has done lie in struct reader, under its lock. Buffer i % 2 holds
- * block i of the pass. Who asks for block w has done with block w − 1, so the reader may fill up to block
- * w + 1. A pass that is given up is told by its number: what was read for an older one is dropped.
+ * block i of the pass. Who asks for block w has done with block w − 1, so the reader may fill up to
+ * block w + 1. A pass that is given up is told by its number: what was read for an older one is
+ * dropped.
  */
 #include "cluster/source.h"
 
@@ -149,8 +150,8 @@ static void start_reader(sat_source *source) {
     self->started = sat_thread_start(&self->thread, reader_main, source);
 }
 
-/* Gives up the pass under way, or starts the next one. The thread is idle after the former, so that the
- * caller may read by itself. */
+/* Gives up the pass under way, or starts the next one. The thread is idle after the former, so that
+ * the caller may read by itself. */
 static void order_pass(reader *self, bool running) {
     pthread_mutex_lock(&self->lock);
     self->pass++;

@@ -355,7 +355,9 @@ static void far_centres_are_scored_in_double(void **state) {
     free(from.rows);
 }
 
-/* ------------------------------------------------------------------ nothing but the seed matters */
+
+ * ------------------------------------------------------------------ nothing but the seed
+ * matters */
 
 static void settings_do_not_matter(void **state) {
     points from = make_clusters(1100, 50, 30, 2);
@@ -405,8 +407,8 @@ static void settings_do_not_matter(void **state) {
 
 /* ------------------------------------------------------------------ what is drawn, how often */
 
-/* Σ (seen − expected)² / expected. Seeds are fixed, so these tests give the same on every run; limits are
- * those passed once in ten thousand by right draws. */
+/* Σ (seen − expected)² / expected. Seeds are fixed, so these tests give the same on every run;
+ * limits are those passed once in ten thousand by right draws. */
 static double chi_square(const size_t *seen, const double *share, size_t cells, size_t total) {
     double sum = 0;
     for (size_t i = 0; i < cells; i++) {
@@ -445,8 +447,8 @@ static void random_rows_are_equally_likely(void **state) {
     free(from.rows);
 }
 
-/* Each sequence of rows as often as k-means++ by its definition gives it, though all but the first are drawn
- * by losses out of date. */
+/* Each sequence of rows as often as k-means++ by its definition gives it, though all but the first
+ * are drawn by losses out of date. */
 static void plus_plus_draws_by_the_loss(void **state) {
     enum { ROWS = 5, K = 4, CELLS = 625, SEEDS = 20000 };
     static const float places[ROWS] = {0, 1, 1.5f, 4, 9};
@@ -571,8 +573,8 @@ static double total_loss(const points *from, const float *centroids, size_t k) {
     return sum;
 }
 
-/* Clusters a thousand times farther apart than wide: drawing by loss finds every one, equal draws do
- * not. */
+/* Clusters a thousand times farther apart than wide: drawing by loss finds every one, equal draws
+ * do not. */
 static void draws_by_loss_find_all_clusters(void **state) {
     enum { CLUSTERS = 25 };
     points from = make_clusters(2500, 16, CLUSTERS, 1000);
