@@ -355,9 +355,7 @@ static void far_centres_are_scored_in_double(void **state) {
     free(from.rows);
 }
 
-
- * ------------------------------------------------------------------ nothing but the seed
- * matters */
+/* ------------------------------------------------------------------ only the seed matters */
 
 static void settings_do_not_matter(void **state) {
     points from = make_clusters(1100, 50, 30, 2);

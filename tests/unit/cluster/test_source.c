@@ -69,9 +69,7 @@ static int fault_fstat(void *user, int fd, sat_file_info *info) {
 static const sat_file_table fault_table = {
     .open = fault_open, .close = fault_close, .read_at = fault_read_at, .fstat = fault_fstat};
 
-
- * ------------------------------------------------------------------ 1,000 points in three
- * places */
+/* ------------------------------------------------------------------ points in three places */
 
 enum { COUNT = 1000, DIMENSION = 7, STRIDE = 10, OFFSET = 12, GAP = -1 };
 
