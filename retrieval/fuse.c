@@ -31,7 +31,7 @@ sat_scale sat_scale_of(const float *values, const uint8_t *pass, size_t count, d
     }
     if (!(squares > 1e-12 * (double)n))
         return (sat_scale){mean, 0};
-    double expected = PRIOR_COUNT * fmax(0, 1 - (double)n / ENOUGH);
+    double expected = prior > 0 ? PRIOR_COUNT * fmax(0, 1 - (double)n / ENOUGH) : 0;
     double variance = (squares + expected * prior * prior) / ((double)n + expected);
     return (sat_scale){mean, sqrt(variance)};
 }

@@ -114,12 +114,14 @@ static satchel_status read_sections(sat_generation_info *info, const uint8_t *he
     uint32_t count = get32(header + 88);
     uint64_t sizes[SAT_SECTION_END], sample = 0;
     if (count > MAX_SECTIONS)
-        return damaged(path, "sections", error);
+        return damaged(path, "number of sections", error);
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *at = header + SECTION_TABLE_AT + i * SECTION_BYTES;
         uint32_t kind = get32(at), flags = get32(at + 4);
         uint64_t offset = get64(at + 8), size = get64(at + 16);
-        if (kind < SAT_SECTION_KEYS || kind >= SAT_SECTION_END) {
+        if (kind == 0)
+            return damaged(path, "a section's kind", error);
+        if (kind >= SAT_SECTION_END) {
             if (flags & MUST_KNOW)
                 return sat_fail(error, SATCHEL_TOO_NEW, "the vector index '%s' is of a newer kind",
                                 path);

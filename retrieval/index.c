@@ -121,25 +121,29 @@ static int note_old(void *user, const char *name) {
     return s->found.failed ? ENOMEM : 0;
 }
 
-/* Removes generations that no row names, and what kills have left. What cannot be removed now will
- * be next time. */
-static void remove_others(const sat_store *store, int64_t keep) {
+/* Removes generations that no row names, and what kills have left; with `look_only` only tells whether
+ * there are any. What cannot be removed now will be next time. For the holder of the lease: others may be
+ * making a file. */
+static bool remove_others(const sat_store *store, int64_t keep, bool look_only) {
     const satchel_context *context = store->context;
     sweep s = {.name = sat_path_name(store->path), .keep = keep};
     size_t folder_length = (size_t)(s.name - store->path);
     char *folder = folder_length ? sat_strndup(store->memory, store->path, folder_length)
                                  : sat_strdup(store->memory, ".");
     sat_buffer_init(&s.found, store->memory);
-    if (folder && context->files->list(context->files_user, folder, note_old, &s) == 0) {
-        for (size_t at = 0; at < s.found.length; at += strlen(s.found.data + at) + 1) {
-            char *path = sat_path_join(store->memory, folder, s.found.data + at);
-            if (path)
-                context->files->remove(context->files_user, path);
-            sat_free(store->memory, path);
-        }
+    bool listed =
+        folder && context->files->list(context->files_user, folder, note_old, &s) == 0;
+    bool any = listed && s.found.length > 0;
+    for (size_t at = 0; any && !look_only && at < s.found.length;
+         at += strlen(s.found.data + at) + 1) {
+        char *path = sat_path_join(store->memory, folder, s.found.data + at);
+        if (path)
+            context->files->remove(context->files_user, path);
+        sat_free(store->memory, path);
     }
     sat_buffer_free(&s.found);
     sat_free(store->memory, folder);
+    return any;
 }
 
 /* ------------------------------------------------------------------ the generation in use */
@@ -201,7 +205,7 @@ static bool is_unusable(satchel_status status) {
 
 /* ------------------------------------------------------------------ what is due */
 
-enum due { DUE_NOTHING, DUE_CHECK, DUE_BUILD, DUE_DROP };
+enum due { DUE_NOTHING, DUE_CHECK, DUE_SWEEP, DUE_BUILD, DUE_DROP };
 
 typedef struct finding {
     enum due due;
@@ -365,7 +369,7 @@ static satchel_status drop(sat_index *index, const sat_lease *lease, const sat_i
     bool done;
     satchel_status status = swap_row(index, lease, row, &none, NULL, cancel, &done, error);
     if (done)
-        remove_others(index->store, 0);
+        remove_others(index->store, 0, false);
     return status;
 }
 
@@ -378,7 +382,7 @@ static satchel_status publish(sat_index *index, const sat_lease *lease,
                                      sat_index_build_file(build), cancel, &done, error);
     if (done) {
         index->checked = made.number; /* just written */
-        remove_others(index->store, made.number);
+        remove_others(index->store, made.number, false);
     }
     return status;
 }
@@ -404,7 +408,7 @@ static satchel_status build(sat_index *index, const sat_lease *lease, const sat_
     int64_t renewed = sat_clock_ms();
     bool whole = false;
     if (!index->build) {
-        remove_others(index->store, row->hash ? row->number : 0);
+        remove_others(index->store, row->hash ? row->number : 0, false);
         status = sat_index_build_begin(&index->build, index, row, cancel, error);
     }
     while (!status && !whole && (deadline == 0 || sat_clock_ms() < deadline)) {
@@ -430,7 +434,9 @@ static satchel_status with_lease(sat_index *index, const sat_lease *lease, const
     satchel_status status = SATCHEL_OK;
     if (!lease)
         status = sat_lease_take(&own, index->store, cancel, &failure);
-    if (!status && f->due == DUE_DROP)
+    if (!status && f->due == DUE_SWEEP)
+        remove_others(index->store, f->row.number, false);
+    else if (!status && f->due == DUE_DROP)
         status = drop(index, lease ? lease : &own, &f->row, cancel, &failure);
     else if (!status)
         status = build(index, lease ? lease : &own, &f->row, deadline, cancel, finished, &failure);
@@ -442,25 +448,42 @@ static satchel_status with_lease(sat_index *index, const sat_lease *lease, const
     return status;
 }
 
+/* *again: what was done may have made something else due. */
+static satchel_status attend(sat_index *index, finding *f, const sat_lease *lease, int64_t deadline,
+                             const satchel_cancel *cancel, bool *finished, bool *again,
+                             satchel_error *error) {
+    switch (f->due) {
+    case DUE_NOTHING:
+        index->seen = f->change;
+        return SATCHEL_OK;
+    case DUE_CHECK:
+        check_lists(index, f->generation, deadline, finished);
+        *again = *finished;
+        /* Seen whole for the first time: it may have been published just before a kill. */
+        if (index->checked != f->row.number || !remove_others(index->store, f->row.number, true))
+            return SATCHEL_OK;
+        f->due = DUE_SWEEP;
+        break;
+    default:
+        break;
+    }
+    return with_lease(index, lease, f, deadline, cancel, finished, error);
+}
+
 static satchel_status upkeep(sat_index *index, const sat_lease *lease, int64_t deadline,
                              const satchel_cancel *cancel, bool *finished, satchel_error *error) {
     finding f = {.due = DUE_BUILD};
     satchel_status status = SATCHEL_OK;
+    bool again = true;
     if (index->build)
         return with_lease(index, lease, &f, deadline, cancel, finished, error);
-    for (int i = 0; i < 2 && !status; i++) {
+    for (int i = 0; i < 2 && again && !status; i++) {
         f = (finding){0};
+        again = false;
         status = find_due(index, cancel, &f, error);
-        bool again = !status && f.due == DUE_CHECK;
-        if (again)
-            check_lists(index, f.generation, deadline, finished);
-        else if (!status && f.due == DUE_NOTHING)
-            index->seen = f.change;
-        else if (!status)
-            status = with_lease(index, lease, &f, deadline, cancel, finished, error);
+        if (!status)
+            status = attend(index, &f, lease, deadline, cancel, finished, &again, error);
         sat_generation_release(f.generation);
-        if (!again || !*finished)
-            break;
     }
     return status;
 }

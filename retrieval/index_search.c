@@ -147,7 +147,7 @@ static satchel_status score_sample(work *w, sat_scale *scale, satchel_error *err
     for (size_t i = 0; i < count; i++)
         if (w->collection->dead[g->sample_rows[i]])
             scores[i] = NAN;
-    *scale = sat_scale_of(scores, NULL, count, SAT_VECTOR_PRIOR);
+    *scale = sat_scale_of(scores, NULL, count, 0);
     sat_free(w->memory, scores);
     return SATCHEL_OK;
 }
@@ -174,7 +174,7 @@ static satchel_status score_newer(work *w, satchel_error *error) {
     }
     if (!status)
         w->s->scale = join_scales(scale, w->rows - collection->dead_count,
-                                  sat_scale_of(scores, NULL, count, SAT_VECTOR_PRIOR),
+                                  sat_scale_of(scores, NULL, count, 0),
                                   count - sat_vindex_dead(collection->vectors));
     sat_free(w->memory, scores);
     return status;
