@@ -73,7 +73,7 @@ class TopicsTest(support.FolderTest):
         self.assertEqual(some.chunks, 2)
         self.assertEqual(self.store.topics(2, mode="fast", seed=3).chunks, 5)
         for arguments in (dict(k=-1), dict(k=1001), dict(words=17), dict(sentences=33),
-                          dict(mode="slow"), dict(filter="{")):
+                          dict(mode="slow"), dict(filter="{"), dict(seed=-1)):
             with self.assertRaises(ValueError):
                 self.store.topics(**arguments)
 

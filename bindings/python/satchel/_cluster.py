@@ -219,6 +219,13 @@ def _init(init: str) -> int:
         raise ValueError(f"init {init!r} is none of {choices}, and no array") from None
 
 
+def checked_seed(seed: int) -> int:
+    """ctypes would cut off what does not fit."""
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed is {seed}; must be 0 to 2**64 - 1")
+    return seed
+
+
 def _check_k(k: int) -> None:
     if k < 0 or k >= 1 << (8 * ctypes.sizeof(ctypes.c_size_t)):
         raise ValueError(f"k is {k}")
@@ -231,9 +238,7 @@ def _options(iterations: Optional[int], seed: int, objective: Optional[str], mod
     if iterations is not None:
         # In C a zero is the default.
         options.iterations = iterations if iterations != 0 else _NO_ITERATIONS
-    if not 0 <= seed < 1 << 64:
-        raise ValueError(f"seed is {seed}; must be 0 to 2**64 - 1")
-    options.seed = seed
+    options.seed = checked_seed(seed)
     options.objective = c.OBJECTIVE.value(objective)
     options.mode = c.MODE.value(mode)
     options.tolerance = tolerance or 0.0

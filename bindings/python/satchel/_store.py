@@ -18,6 +18,7 @@ from . import _stream
 from . import _structs as s
 from . import _topics
 from . import _types as t
+from ._cluster import checked_seed
 from ._context import Cancel, Context, cancel_pointer, default_context
 from ._model import Model
 from .errors import NotFound
@@ -308,7 +309,7 @@ class Store(n.Closable):
         options.words = words or 0
         options.sentences = _or_none_at_all(sentences)
         options.iterations = _or_none_at_all(iterations)
-        options.seed = seed
+        options.seed = checked_seed(seed)
         options.mode = _kmeans_mode(mode)
         options.filter = _filter(filter)
         options.progress = _topics.progress_function(progress)
