@@ -72,13 +72,15 @@ def kmeans(x: Points, k: Optional[int] = None, init: "Union[str, np.ndarray, Non
            cancel: Optional[Cancel] = None, context: Optional[Context] = None) -> KMeans:
     """Clusters points around k centroids: exact Lloyd iterations, at the speed of int8 products.
 
-    The labels are those of a search in double precision, ties to the lowest index; labels, centroids
-    and inertia are the same bits on every CPU, for any number of threads and any memory budget.
+    The labels are those of a search in double precision, ties to the lowest index; labels,
+    centroids and inertia are the same bits on every CPU, for any number of threads and any memory
+    budget.
 
     Args:
-        x: points (N, D). A float32 array whose rows are contiguous is used where it is, numpy.memmap
-            too; anything else is converted. Or the path of a file of raw little-endian float32 rows,
-            which is read in blocks and may be larger than memory: see `dimension`.
+        x: points (N, D). A float32 array whose rows are contiguous is used where it is,
+            numpy.memmap too; anything else is converted. Or the path of a file of raw
+            little-endian float32 rows, read in blocks, which may be larger than memory: see
+            `dimension`.
         k: clusters; None: as many as `init` has, else the root of N.
         init: first centroids (k, D), or how to choose them: "random", "k-means++" or "parallel"
             (k-means||, for large k); None: by size.
@@ -92,7 +94,8 @@ def kmeans(x: Points, k: Optional[int] = None, init: "Union[str, np.ndarray, Non
         memory_budget: bytes of working memory; None: what speed asks for.
         progress: called with a KMeansProgress after each pass; what it raises ends the clustering.
             Ctrl-C takes effect then too.
-        dimension: D of a file. `offset`: bytes before its first row; `count`: rows, None: to the end.
+        dimension: D of a file. `offset`: bytes before its first row; `count`: rows, None: to the
+            end.
         cancel: fire it from another thread to stop.
 
     Raises:

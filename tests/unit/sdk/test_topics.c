@@ -1,5 +1,5 @@
-/* Topics through the public interface: refusals, callbacks, struct sizes, lifetimes. What is grouped
- * and how it is called is tested in tests/unit/retrieval. */
+/* Topics through the public interface: refusals, callbacks, struct sizes, lifetimes. What is
+ * grouped and how it is called is tested in tests/unit/retrieval. */
 #include <math.h>
 
 #include "tests/unit/sdk/support.h"
