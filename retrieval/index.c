@@ -131,8 +131,7 @@ static bool remove_others(const sat_store *store, int64_t keep, bool look_only) 
     char *folder = folder_length ? sat_strndup(store->memory, store->path, folder_length)
                                  : sat_strdup(store->memory, ".");
     sat_buffer_init(&s.found, store->memory);
-    bool listed =
-        folder && context->files->list(context->files_user, folder, note_old, &s) == 0;
+    bool listed = folder && context->files->list(context->files_user, folder, note_old, &s) == 0;
     bool any = listed && s.found.length > 0;
     for (size_t at = 0; any && !look_only && at < s.found.length;
          at += strlen(s.found.data + at) + 1) {

@@ -52,7 +52,8 @@ typedef struct work {
     size_t want;
     float *found;       /* (begin[probe_count]) scores by code, NaN: not wanted */
     int64_t *found_row; /* their rows */
-    _Atomic bool failed, damaged;
+    _Atomic bool damaged;
+    _Atomic satchel_status failed; /* the last failure of a thread */
 } work;
 
 /* ------------------------------------------------------------------ exact cosines */
@@ -296,9 +297,12 @@ static void scan_lists(void *user, int thread, size_t begin, size_t end) {
             atomic_store(&w->damaged, true);
             return;
         }
-        if (!sat_ivf_scan(w->generation->ivf, w->s->query, list, count, w->found + at,
-                          w->found_row + at))
-            atomic_store(&w->failed, true);
+        satchel_status status = sat_ivf_scan(w->generation->ivf, w->s->query, list, count,
+                                             w->found + at, w->found_row + at, NULL);
+        if (status) {
+            atomic_store(&w->failed, status);
+            return;
+        }
         for (size_t j = at; j < at + count; j++) {
             int64_t row = w->found_row[j];
             if (row < 0 || (size_t)row >= w->rows || (w->wanted && !w->wanted[row]))
@@ -347,7 +351,7 @@ static satchel_status score_lists(work *w, satchel_error *error) {
         status = sat_fail(error, SATCHEL_DAMAGED, "the vector index of store '%s' is damaged",
                           w->collection->store->path);
     if (!status && atomic_load(&w->failed))
-        status = sat_fail(error, SATCHEL_INTERNAL, "the vector index failed to score");
+        status = sat_fail(error, atomic_load(&w->failed), "scanning the vector index failed");
     return status ? status : score_best(w, error);
 }
 

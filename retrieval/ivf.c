@@ -380,6 +380,9 @@ static satchel_status read_index(sat_ivf *ivf, int fd, uint64_t offset, satchel_
     else if (faiss_read_index(stream, FAISS_MAP_LISTS, &ivf->faiss) != 0)
         status = sat_faiss_fail(error);
     fclose(stream);
+    /* The head is as it should be: only reading or mapping the file can fail. */
+    if (status == SATCHEL_INTERNAL)
+        status = sat_fail(error, SATCHEL_IO, "cannot read or map the vector index");
     return status;
 }
 
@@ -434,15 +437,19 @@ const float *sat_ivf_centroids(const sat_ivf *ivf) {
     return ivf->centroids;
 }
 
-bool sat_ivf_scan(const sat_ivf *ivf, const float *query, size_t list, size_t k, float *scores,
-                  int64_t *numbers) {
-    /* One list a call: this is search_preassigned with one probe. So every row of a list can be had, which
-     * filters need, FAISS never sees a list that was not checked, and lists go to many threads. */
+satchel_status sat_ivf_scan(const sat_ivf *ivf, const float *query, size_t list, size_t k,
+                            float *scores, int64_t *numbers, satchel_error *error) {
+    /* One list a call: this is search_preassigned with one probe. So every row of a list can be had,
+     * which filters need, FAISS never sees a list that was not checked, and lists go to many
+     * threads. */
     const idx_t probe = (idx_t)list;
     const float distance = 0;
-    return list < ivf->lists &&
-           faiss_IndexIVF_search_preassigned((const FaissIndexIVF *)ivf->faiss, 1, query, (idx_t)k,
-                                             &probe, &distance, scores, (idx_t *)numbers, 0) == 0;
+    if (list >= ivf->lists || k == 0)
+        return sat_fail(error, SATCHEL_INTERNAL, "there is no list %zu", list);
+    if (faiss_IndexIVF_search_preassigned((const FaissIndexIVF *)ivf->faiss, 1, query, (idx_t)k,
+                                          &probe, &distance, scores, (idx_t *)numbers, 0) != 0)
+        return sat_faiss_fail(error);
+    return SATCHEL_OK;
 }
 
 #else
@@ -494,9 +501,9 @@ const float *sat_ivf_centroids(const sat_ivf *ivf) {
     return NULL;
 }
 
-bool sat_ivf_scan(const sat_ivf *ivf, const float *query, size_t list, size_t k, float *scores,
-                  int64_t *numbers) {
-    return false;
+satchel_status sat_ivf_scan(const sat_ivf *ivf, const float *query, size_t list, size_t k,
+                            float *scores, int64_t *numbers, satchel_error *error) {
+    return no_lists(error);
 }
 
 #endif

@@ -57,8 +57,8 @@ satchel_status sat_ivf_open(sat_ivf **out, satchel_context *context, int fd, uin
 /* (lists, dimension) */
 const float *sat_ivf_centroids(const sat_ivf *ivf);
 /* The k best rows of a list by query · decoded row, best first; k is at most the list's size. Safe for
- * many threads. False if FAISS failed. */
-bool sat_ivf_scan(const sat_ivf *ivf, const float *query, size_t list, size_t k, float *scores,
-                  int64_t *numbers);
+ * many threads. */
+satchel_status sat_ivf_scan(const sat_ivf *ivf, const float *query, size_t list, size_t k,
+                            float *scores, int64_t *numbers, satchel_error *error);
 
 #endif

@@ -402,9 +402,8 @@ static void a_cancel_stops_it_and_loses_nothing(void **state) {
     index_hits hits;
     char query[128];
     index_search(f, false, index_query(1, query), SATCHEL_SEARCH_VECTOR, NULL, 10, &hits);
-    const satchel_search_options options = {.struct_size = sizeof options,
-                                            .mode = SATCHEL_SEARCH_VECTOR,
-                                            .cancel = &cancel};
+    const satchel_search_options options = {
+        .struct_size = sizeof options, .mode = SATCHEL_SEARCH_VECTOR, .cancel = &cancel};
     satchel_results *results = NULL;
     fixture_fails(f,
                   sat_store_search(&results, f->store, query, strlen(query), &options, &f->error),
@@ -441,8 +440,7 @@ static void stays_within_the_memory_limit(void **state) {
     f->memory_limit = 3 << 20;
     f->index.block_rows = 100000;
     fixture_fine(f, fixture_open(f));
-    fixture_fails(f, sat_store_maintain(f->store, 0, NULL, NULL, &f->error),
-                  SATCHEL_MEMORY_LIMIT);
+    fixture_fails(f, sat_store_maintain(f->store, 0, NULL, NULL, &f->error), SATCHEL_MEMORY_LIMIT);
     assert_int_equal(index_number(f), 0);
     assert_int_equal(index_files(f), 0);
     index_expect_exact(f);

@@ -183,32 +183,32 @@ static void contents_are_checked(void **state) {
         int kind;
         int64_t at;
     } places[] = {
-        {SAT_SECTION_KEYS, 8 + 7},    /* seq beyond the last */
-        {SAT_SECTION_KEYS, 24 + 8},   /* not ascending */
-        {SAT_SECTION_LABELS, 3},      /* no such list */
-        {SAT_SECTION_SAMPLE, 0},      /* more rows than there are */
-        {SAT_SECTION_SAMPLE, 8 + 7},  /* no such row */
-        {SAT_SECTION_TABLE, 0},       /* offset */
-        {SAT_SECTION_TABLE, 8 + 1},   /* rows */
-        {SAT_SECTION_HEAD, 4},        /* FAISS's dimension */
-        {SAT_SECTION_HEAD, 8},        /* its number of rows */
-        {SAT_SECTION_HEAD, -8},       /* the last list's size */
-        {SAT_SECTION_HEAD, 80 + 24},  /* a centroid's exponent, perhaps not finite; or a size */
+        {SAT_SECTION_KEYS, 8 + 7},   /* seq beyond the last */
+        {SAT_SECTION_KEYS, 24 + 8},  /* not ascending */
+        {SAT_SECTION_LABELS, 3},     /* no such list */
+        {SAT_SECTION_SAMPLE, 0},     /* more rows than there are */
+        {SAT_SECTION_SAMPLE, 8 + 7}, /* no such row */
+        {SAT_SECTION_TABLE, 0},      /* offset */
+        {SAT_SECTION_TABLE, 8 + 1},  /* rows */
+        {SAT_SECTION_HEAD, 4},       /* FAISS's dimension */
+        {SAT_SECTION_HEAD, 8},       /* its number of rows */
+        {SAT_SECTION_HEAD, -8},      /* the last list's size */
+        {SAT_SECTION_HEAD, 80 + 24}, /* a centroid's exponent, perhaps not finite; or a size */
     };
     for (size_t i = 0; i < SAT_COUNT(places); i++) {
         sat_generation_info info = info_of(f);
         int kind = places[i].kind;
-        int64_t at = places[i].at < 0 ? (int64_t)info.sections[kind].size + places[i].at
-                                      : places[i].at;
+        int64_t at =
+            places[i].at < 0 ? (int64_t)info.sections[kind].size + places[i].at : places[i].at;
         char path[256];
         index_path(f, path);
         fixture_close(f);
         flip(path, (int64_t)info.sections[kind].offset + at);
         uint8_t *data = malloc(info.sections[kind].size);
         int fd = open(path, O_RDWR);
-        assert_int_equal(pread(fd, data, info.sections[kind].size,
-                               (off_t)info.sections[kind].offset),
-                         (ssize_t)info.sections[kind].size);
+        assert_int_equal(
+            pread(fd, data, info.sections[kind].size, (off_t)info.sections[kind].offset),
+            (ssize_t)info.sections[kind].size);
         uint64_t hash = sat_hash64(data, info.sections[kind].size, (uint64_t)kind);
         assert_int_equal(pwrite(fd, &hash, 8, 256 + (kind - 1) * 40 + 24), 8);
         close(fd);
@@ -228,12 +228,9 @@ static void contents_are_checked(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, index_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(every_section_is_checked),
-        TEST(cut_files_are_refused),
-        TEST(upkeep_finds_what_no_search_has),
-        TEST(damage_while_open_is_found),
-        TEST(header_fields_are_checked),
-        TEST(contents_are_checked),
+        TEST(every_section_is_checked),        TEST(cut_files_are_refused),
+        TEST(upkeep_finds_what_no_search_has), TEST(damage_while_open_is_found),
+        TEST(header_fields_are_checked),       TEST(contents_are_checked),
     };
     return cmocka_run_group_tests_name("index_damage", tests, NULL, index_group_teardown);
 }
