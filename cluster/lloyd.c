@@ -12,7 +12,7 @@
 
 enum {
     FAST_SETTLED = 100,   /* fast mode stops when no more than one in so many points moves */
-    CHUNK_ROWS = 1 << 22, /* of points in memory worked on between two updates of sums */
+    CHUNK_ROWS = 1 << 18, /* of points in memory worked on between two updates of sums */
 };
 /* Working memory for points that are read in blocks, when the caller does not say. */
 #define STREAM_BUDGET ((uint64_t)256 << 20)
