@@ -62,16 +62,31 @@ static satchel_status take_sample(satchel_context *context, const satchel_points
     return status;
 }
 
+/* What a sample does is seeding to the caller. */
+static int32_t sample_progress(void *user, const satchel_kmeans_progress *progress) {
+    const satchel_kmeans_options *options = user;
+    satchel_kmeans_progress told = *progress;
+    told.iteration = 0;
+    told.iterations = options->iterations < FAST_ITERATIONS ? options->iterations : FAST_ITERATIONS;
+    return options->progress(options->progress_user, &told);
+}
+
 /* Runs on a sample, the result of which starts a few iterations over all points. */
 static satchel_status run_fast(satchel_context *context, int priority, const satchel_points *points,
                                size_t k, float *centroids, int32_t *labels,
                                satchel_kmeans_info *info, const satchel_kmeans_options *options,
                                satchel_error *error) {
     sat_memory *memory = &context->memory;
-    satchel_kmeans_options full = *options;
+    satchel_kmeans_options full = *options, seeding = *options;
+    if (options->progress) {
+        seeding.progress = sample_progress;
+        seeding.progress_user = (void *)(uintptr_t)options;
+    }
     uint64_t size = sample_size(points->count, k);
     satchel_kmeans_info first = {0};
     if (size < points->count) {
+        if (full.iterations > FAST_ITERATIONS)
+            full.iterations = FAST_ITERATIONS;
         size_t cells, dimension = (size_t)points->dimension;
         if (!sat_mul_size((size_t)size, dimension * sizeof(float), &cells))
             return sat_fail(error, SATCHEL_INVALID_ARGUMENT,
@@ -87,7 +102,7 @@ static satchel_status run_fast(satchel_context *context, int priority, const sat
                                      .count = size,
                                      .dimension = points->dimension,
                                      .rows = rows};
-            status = sat_lloyd(context, priority, &sample, k, centroids, NULL, &first, options,
+            status = sat_lloyd(context, priority, &sample, k, centroids, NULL, &first, &seeding,
                                false, error);
         }
         sat_free(memory, rows);
@@ -95,8 +110,6 @@ static satchel_status run_fast(satchel_context *context, int priority, const sat
             return status;
         full.init = SATCHEL_INIT_GIVEN;
         full.initial = centroids;
-        if (full.iterations > FAST_ITERATIONS)
-            full.iterations = FAST_ITERATIONS;
     }
     satchel_status status = sat_lloyd(context, priority, points, k, centroids, labels, info, &full,
                                       first.iterations > 0, error);
