@@ -1,5 +1,5 @@
-"""What the benchmarks beside Python peers share: the peers' Python and threads, their BLAS at its best,
-timing in turn, tables, and an objective that is computed in the same way for all."""
+"""What the benchmarks beside Python peers share: the peers' Python and threads, their BLAS at its
+best, timing in turn, tables, and an objective that is computed in the same way for all."""
 import functools
 import os
 import platform
@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("SATCHEL_CACHE") or Path.home() / ".cache" / "satchel")
 PYTHON = CACHE / "peers" / "venv" / "bin" / "python"
-#: Tried against what the peers' OpenBLAS chooses by itself: a wheel's OpenBLAS does not know every CPU, and is
-#: several times slower on one that it takes for an old one.
+#: Tried against what the peers' OpenBLAS chooses by itself: a wheel's OpenBLAS does not know every
+#: CPU, and is several times slower on one that it takes for an old one.
 CORES = {"x86_64": ("SkylakeX", "Haswell", "Zen"), "aarch64": ("NEOVERSEN1", "ARMV8")}
 AVX2 = {"FAISS_SIMD_LEVEL": "AVX2", "FAISS_OPT_LEVEL": "AVX2", "OPENBLAS_CORETYPE": "Haswell"}
 PAUSE = 0.25  # seconds before each measurement: threads of the one before stop spinning
@@ -35,8 +35,8 @@ print(core[0] if core else "-", best)
 
 
 def environment(build, threads, core=None, more=()):
-    """For the peers' Python with Satchel of the build folder `build`. Nothing that the caller's environment
-    says of BLAS counts."""
+    """For the peers' Python with Satchel of the build folder `build`. Nothing that the caller's
+    environment says of BLAS counts."""
     out = {name: value for name, value in os.environ.items()
            if not name.startswith(("OPENBLAS_", "OMP_", "GOMP_", "MKL_", "FAISS_"))}
     library = Path(build).resolve() / "libsatchel.so"
@@ -53,7 +53,7 @@ def environment(build, threads, core=None, more=()):
 
 @functools.lru_cache(None)
 def fastest_core(build, threads):
-    """The OPENBLAS_CORETYPE with which FAISS is fastest, None for its own choice. Says what was tried."""
+    """The OPENBLAS_CORETYPE with which FAISS is fastest, None: its own choice. Says what it tried."""
     tried = []
     for core in (None, *CORES.get(platform.machine(), ())):
         done = subprocess.run([str(PYTHON), "-c", PROBE], env=environment(build, threads, core),
@@ -71,13 +71,14 @@ def fastest_core(build, threads):
 
 
 def run_self(build, threads, arguments, avx2=False, blas=True):
-    """This program again, under the peers' Python, with the BLAS core at its best (if `blas`) or everything held
-    to AVX2. Returns the exit status."""
+    """This program again, under the peers' Python, with the BLAS core at its best (if `blas`) or
+    everything held to AVX2. Returns the exit status."""
     if not PYTHON.exists():
         sys.exit("no peers: scripts/setup --peers")
     core = None if avx2 or not blas else fastest_core(str(build), threads)
     env = environment(build, threads, core, AVX2 if avx2 else {})
-    return subprocess.run([str(PYTHON), str(Path(sys.argv[0]).resolve()), *arguments], env=env).returncode
+    program = str(Path(sys.argv[0]).resolve())
+    return subprocess.run([str(PYTHON), program, *arguments], env=env).returncode
 
 
 def machine():
@@ -97,8 +98,8 @@ def roof(build, threads, level):
 
 
 def in_turn(sides, rounds):
-    """Runs every function once a round, one after the other. `sides`: name -> function that returns an object
-    with .seconds. Returns name -> (the fastest's object, the median of the seconds)."""
+    """Runs every function once a round, one after the other. `sides`: name -> function that returns
+    an object with .seconds. Returns name -> (the fastest's object, the median of the seconds)."""
     found = {name: [] for name in sides}
     for _ in range(rounds):
         for name, run in sides.items():
@@ -118,8 +119,8 @@ def table(columns, rows):
 
 
 def nearest(points, centroids):
-    """Labels and squared distances in float64. Candidates come from a matrix product; the distance to the
-    one chosen is computed from the difference."""
+    """Labels and squared distances in float64. Candidates come from a matrix product; the distance to
+    the one chosen is computed from the difference."""
     import numpy as np
 
     wide = centroids.astype(np.float64)

@@ -1,17 +1,19 @@
 /*
- * The Satchel side of bench/vector_index.py: a store whose vectors are given, its index, and searches in it.
+ * The Satchel side of bench/vector_index.py: a store whose vectors are given, its index, and
+ * searches in it.
  *
  *   index_bench THREADS STORE VECTORS QUERIES DIMENSION OUT
  *
- * VECTORS and QUERIES are files of float rows. Row i is the vector of the chunk "v<i>", a thousand chunks
- * a document; query i is asked as "q<i>". An embedder looks the rows up, so no model runs. Then a command a line
- * on stdin, each answered by a line:
+ * VECTORS and QUERIES are files of float rows. Row i is the vector of the chunk "v<i>", a thousand
+ * chunks a document; query i is asked as "q<i>". An embedder looks the rows up, so no model runs.
+ * Then a command a line on stdin, each answered by a line:
  *
  *   open LISTS PROBES   (re)opens the store; 0: as many as suit  -> seconds
- *   fill                adds the documents that are not there     -> seconds
- *   build               upkeep, until nothing is due              -> seconds
- *   search K            asks every query, one after the other; row numbers go to OUT, (queries, K) int64, -1
- *                       where there is no hit                     -> seconds, and microseconds: median, 99 %
+ *   fill                adds the documents that are not there    -> seconds
+ *   build               upkeep, until nothing is due             -> seconds
+ *   search K            asks every query, one after the other; row numbers go to OUT,
+ *                       (queries, K) int64, -1 where there is no hit
+ *                                              -> seconds, and microseconds: median, 99 %
  *   memory              -> bytes that the library holds, and held at most
  */
 #include <errno.h>

@@ -4,21 +4,24 @@
     bench/kmeans.py BUILD [--group NAME ...] [--data FOLDER] [--threads N] [--rounds N] [--divide N]
                     [--peers-only] [--cpu-time]
 
-BUILD is a build folder with -Dbench=true. Needs the peers (scripts/setup --peers). Each group of rows is one
-process in which all sides run in turn, on the same data, with the same initial centroids, iterations and
-threads, over all points; the labels that belong to the final centroids are part of the time on every side. The
-fastest round counts, the median stands beside it. --data holds the text collections whose embeddings serve as
-real points (see vectors.py; needed once). --divide makes everything smaller, to try the program out. --cpu-time, with
---threads 1, counts the time on the CPU instead: for a machine that is busy with other work.
+BUILD is a build folder with -Dbench=true. Needs the peers (scripts/setup --peers). Each group of
+rows is one process in which all sides run in turn, on the same data, with the same initial
+centroids, iterations and threads, over all points; the labels that belong to the final centroids
+are part of the time on every side. The fastest round counts, the median stands beside it. --data
+holds the text collections whose embeddings serve as real points (see vectors.py; needed once).
+--divide makes everything smaller, to try the program out. --cpu-time, with --threads 1, counts
+the time on the CPU instead: for a machine that is busy with other work.
 
-Columns: `iteration` is the time of one (training time over iterations; scikit-learn does not tell its final
-pass apart, so there it is the whole over iterations + 1). `ratio` is the side's time over Satchel's. `objective` is the
-float64 sum of squared distances to the nearest returned centroid, as a difference from FAISS's.
-`effective` counts 2 N K D for every iteration and the final pass as if nothing were skipped, `multiplied` the int8 products
-that were computed, both as a share of what the cores reach in registers with int8 (measured in the same run).
+Columns: `iteration` is the time of one (training time over iterations; scikit-learn does not tell
+its final pass apart, so there it is the whole over iterations + 1). `ratio` is the side's time
+over Satchel's. `objective` is the float64 sum of squared distances to the nearest returned
+centroid, as a difference from FAISS's. `effective` counts 2 N K D for every iteration and the
+final pass as if nothing were skipped, `multiplied` the int8 products that were computed, both as
+a share of what the cores reach in registers with int8 (measured in the same run). `rechecks` are
+distances computed in double, for a point in a pass.
 
-The peers' BLAS runs with the core type that is fastest here. In the group avx2 both sides are held to
-AVX2: Satchel by cpu_level, FAISS by FAISS_SIMD_LEVEL, its BLAS by the Haswell core type.
+The peers' BLAS runs with the core type that is fastest here. In the group avx2 both sides are
+held to AVX2: Satchel by cpu_level, FAISS by FAISS_SIMD_LEVEL, its BLAS by the Haswell core type.
 """
 import argparse
 import sys
@@ -39,6 +42,7 @@ class Run:
     iterations: int  # done; 0: cannot be counted
     centroids: object
     products: int = 0  # point-centroid pairs scored in int8
+    rechecks: int = 0  # in double
 
     @property
     def iteration(self):
@@ -61,7 +65,8 @@ def satchel_side(context, points, initial, iterations, mode="exact"):
                               context=context)
         seconds = CLOCK() - start
         final = made.info.final_ms / 1e3 if CLOCK is time.perf_counter else None
-        return Run(seconds, final, made.iterations, made.centroids, made.info.products)
+        return Run(seconds, final, made.iterations, made.centroids, made.info.products,
+                   made.info.rechecks)
     return run
 
 
@@ -122,7 +127,6 @@ def superkmeans_side(points, k, iterations, threads, **options):
 
 @dataclass
 class Cell:
-    name: str
     kind: str  # "real" or "synthetic"
     count: int
     dimension: int
@@ -130,19 +134,20 @@ class Cell:
     iterations: int
 
 
+def both_lengths(kind):
+    return [Cell(kind, 100_000, 384, 1024, 10), Cell(kind, 100_000, 384, 1024, 25)]
+
+
 GROUPS = {
-    "real": [Cell("real", "real", 100_000, 384, 1024, 10), Cell("real", "real", 100_000, 384, 1024, 25)],
-    "synthetic": [Cell("synthetic", "synthetic", 100_000, 384, 1024, 10),
-                  Cell("synthetic", "synthetic", 100_000, 384, 1024, 25)],
-    "k": [Cell("real", "real", 100_000, 384, 100, 10), Cell("real", "real", 100_000, 384, 4096, 10)],
-    "dimension": [Cell("synthetic", "synthetic", 100_000, 128, 1024, 10),
-                  Cell("synthetic", "synthetic", 100_000, 768, 1024, 10)],
-    "large": [Cell("synthetic", "synthetic", 1_000_000, 128, 1000, 10)],
-    "superkmeans": [Cell("real", "real", 100_000, 384, 1024, 10),
-                    Cell("synthetic", "synthetic", 100_000, 384, 1024, 10)],
-    "avx2": [Cell("real", "real", 100_000, 384, 1024, 10), Cell("real", "real", 100_000, 384, 1024, 25),
-             Cell("synthetic", "synthetic", 100_000, 384, 1024, 10),
-             Cell("synthetic", "synthetic", 100_000, 384, 1024, 25)],
+    "real": both_lengths("real"),
+    "synthetic": both_lengths("synthetic"),
+    "k": [Cell("real", 100_000, 384, 100, 10), Cell("real", 100_000, 384, 4096, 10)],
+    "dimension": [Cell("synthetic", 100_000, 128, 1024, 10),
+                  Cell("synthetic", 100_000, 768, 1024, 10)],
+    "large": [Cell("synthetic", 1_000_000, 128, 1000, 10)],
+    "superkmeans": [Cell("real", 100_000, 384, 1024, 10),
+                    Cell("synthetic", 100_000, 384, 1024, 10)],
+    "avx2": both_lengths("real") + both_lengths("synthetic"),
 }
 
 
@@ -162,7 +167,8 @@ def sides_of(group, cell, context, points, initial, options):
                      sampling_fraction=1.0, max_points_per_cluster=HUGE)
         for name, more in (("all points, no early stop", every), ("defaults", {}),
                            ("hierarchical", {"hierarchical": True})):
-            sides["superkmeans, " + name] = superkmeans_side(points, cell.k, iterations, threads, **more)
+            sides["superkmeans, " + name] = superkmeans_side(points, cell.k, iterations, threads,
+                                                             **more)
     elif group != "avx2":
         sides["scikit-learn lloyd"] = sklearn_side(points, initial, iterations, threads)
     if not options.peers_only:
@@ -177,11 +183,13 @@ def measure(group, options):
     import satchel
     import vectors
 
-    context = satchel.Context(threads=options.threads, cpu_level="avx2" if group == "avx2" else None)
+    level = "avx2" if group == "avx2" else None
+    context = satchel.Context(threads=options.threads, cpu_level=level)
     floats, ints = beside.roof(options.build, options.threads, context.cpu)
-    print(f"### {group}\n\n{beside.machine()}; threads: {options.threads}{', CPU time' * options.cpu_time}; level {context.cpu}; in registers "
-          f"{floats:.0f} GFLOP/s float, {ints:.0f} Gop/s int8; {options.rounds} rounds, the fastest "
-          "(median)\n", flush=True)
+    print(f"### {group}\n\n{beside.machine()}; threads: {options.threads}"
+          f"{', CPU time' * options.cpu_time}; level {context.cpu}; in registers {floats:.0f} "
+          f"GFLOP/s float, {ints:.0f} Gop/s int8; {options.rounds} rounds, the fastest (median)\n",
+          flush=True)
     rows, points, before = [], None, None
     for cell in GROUPS[group]:
         cell.count, cell.k = cell.count // options.divide, max(1, cell.k // options.divide)
@@ -192,8 +200,8 @@ def measure(group, options):
         sides = sides_of(group, cell, context, points, initial, options)
         found = beside.in_turn(sides, options.rounds)
         rows += report(cell, found, points, ints)
-    beside.table(["points", "side", "s (median)", "final pass ms", "iterations", "iteration ms", "ratio",
-                  "objective", "effective", "multiplied"], rows)
+    beside.table(["points", "side", "s (median)", "final pass ms", "iterations", "iteration ms",
+                  "ratio", "objective", "effective", "multiplied", "rechecks"], rows)
 
 
 def report(cell, found, points, ints):
@@ -206,14 +214,15 @@ def report(cell, found, points, ints):
         pairs = cell.count * cell.k * (run.iterations + 1)
         exact = name == "**Satchel**" and ints > 0
         rows.append([
-            f"{cell.name} {cell.count:,} × {cell.dimension}, K={cell.k}", name,
+            f"{cell.kind} {cell.count:,} × {cell.dimension}, K={cell.k}", name,
             f"{run.seconds:.3f} ({median:.3f})",
             "" if run.final is None else f"{run.final * 1e3:.0f}",
             run.iterations or "", run.iteration,
             f"{run.seconds / ours[0].seconds:.2f}" if ours else "",
             f"{value:.6g}" if name == "faiss-cpu" else f"{100 * (value / base - 1):+.3f} %",
             f"{100 * work * pairs / ints:.0f} %" if exact else "",
-            f"{100 * work * run.products / ints:.0f} %" if exact else ""])
+            f"{100 * work * run.products / ints:.0f} %" if exact else "",
+            f"{run.rechecks / cell.count / (run.iterations + 1):.2f}" if exact else ""])
     return rows
 
 

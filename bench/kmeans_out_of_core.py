@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """k-means of a file larger than the memory it may use, beside the same points in memory.
 
-    bench/kmeans_out_of_core.py BUILD [--count N] [--dimension D] [-k K] [--iterations N] [--budget MIB]
-                                [--rounds N] [--threads N] [--folder FOLDER]
+    bench/kmeans_out_of_core.py BUILD [--count N] [--dimension D] [-k K] [--iterations N]
+                                [--budget MIB] [--rounds N] [--threads N] [--folder FOLDER]
 
-Writes the points (default 4,000,000 × 128 floats, 2 GB) to a file in a temporary folder, under --folder if given,
-and deletes it in the end. Each run is a process of its own: from the file within a memory budget, and from memory after
-reading the whole file, in turn. The file lies in the page cache throughout. Anonymous memory is RssAnon of /proc,
-sampled every 10 ms from outside; what the interpreter, NumPy and the library hold before the run is its
-baseline. Labels and centroids of all runs are compared bit for bit.
+Writes the points (default 4,000,000 × 128 floats, 2 GB) to a file in a temporary folder, under
+--folder if given, and deletes it in the end. Each run is a process of its own: from the file
+within a memory budget, and from memory after reading the whole file, in turn. The file lies in
+the page cache throughout. Anonymous memory is RssAnon of /proc, sampled every 10 ms from outside;
+what the interpreter, NumPy and the library hold before the run is its baseline. Labels and
+centroids of all runs are compared bit for bit.
 """
 import argparse
 import hashlib
@@ -68,7 +69,8 @@ def child(options):
 
 
 def run(kind, options, file, initial):
-    command = [sys.executable, __file__, options.build, "--child", kind, "--file", file, "--initial", initial]
+    command = [sys.executable, __file__, options.build, "--child", kind, "--file", file,
+               "--initial", initial]
     for name in ("dimension", "iterations", "budget", "threads"):
         command += [f"--{name}", str(getattr(options, name))]
     process = subprocess.Popen([*command, "-k", str(options.k)], text=True, stdin=subprocess.PIPE,
@@ -148,8 +150,8 @@ def report(options, size, found):
     beside.table(["points in", "s", "iterations", "of the time in memory", "anonymous MiB before",
                   "at most, beyond that", "memory_bytes MiB", "allocated MiB"], rows)
     bits = {(r["labels"], r["centroids"], r["inertia"]) for runs in found.values() for r in runs}
-    print(f"same bits in all {2 * options.rounds} runs: {'yes' if len(bits) == 1 else 'NO'}; anonymous memory "
-          f"{'within' if peaks['file'] <= LIMIT * mib else 'OVER'} {LIMIT} MiB")
+    print(f"same bits in all {2 * options.rounds} runs: {'yes' if len(bits) == 1 else 'NO'}; "
+          f"anonymous memory {'within' if peaks['file'] <= LIMIT * mib else 'OVER'} {LIMIT} MiB")
 
 
 if __name__ == "__main__":

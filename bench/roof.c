@@ -31,7 +31,7 @@ static double now(void) {
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* The best of many short tries: the other threads are at work meanwhile, but others' pauses do not count. */
+/* The best of many short tries: the other threads are at work meanwhile, but pauses do not count. */
 static void *measure(void *of) {
     job *it = of;
     for (int i = 0; i < TRIES; i++) {

@@ -4,14 +4,16 @@
     bench/vector_index.py BUILD [--count N] [--queries N] [--recall R] [--rounds N] [--threads N]
                           [--data FOLDER] [--folder FOLDER]
 
-BUILD is a build folder with -Dbench=true; needs the peers (scripts/setup --peers). The vectors are real
-embeddings, repeated with noise (vectors.py); the queries are others of the same kind. Satchel's are in a store, put there
-through an embedder that looks them up (index_bench): its build reads them from the store, chooses centroids,
-encodes, and writes and publishes the file, all of which counts. FAISS has the same number of lists.
+BUILD is a build folder with -Dbench=true; needs the peers (scripts/setup --peers). The vectors
+are real embeddings, repeated with noise (vectors.py); the queries are others of the same kind.
+Satchel's are in a store, put there through an embedder that looks them up (index_bench): its
+build reads them from the store, chooses centroids, encodes, and writes and publishes the file,
+all of which counts. FAISS has the same number of lists.
 
-Builds take --threads threads. Searches take one: Satchel's go through the store one query at a time and read the
-hits' texts, the peers get all queries in one call. Each peer's setting is the first of a rising series that
-reaches --recall, Satchel's default stands beside such a one. Recall is that of the 10 best by inner product in float.
+Builds take --threads threads. Searches take one: Satchel's go through the store one query at a
+time and read the hits' texts, the peers get all queries in one call. Each peer's setting is the
+first of a rising series that reaches --recall, Satchel's default stands beside such a one. Recall
+is that of the 10 best by inner product in float.
 """
 import argparse
 import glob
@@ -241,8 +243,8 @@ def measure(options, folder):
     points.tofile(files["vectors"])
     queries.tofile(files["queries"])
     best = true_best(points, queries)
-    print(f"{beside.machine()}; {options.count:,} × {options.dimension}, {options.queries:,} queries; builds on "
-          f"{options.threads} threads, searches on {SEARCH_THREADS}; faiss {faiss.__version__}\n",
+    print(f"{beside.machine()}; {options.count:,} × {options.dimension}, {options.queries:,} queries; "
+          f"builds on {options.threads} threads, searches on {SEARCH_THREADS}; faiss {faiss.__version__}\n",
           flush=True)
 
     print(f"store filled in {fill(options, files):.1f} s", file=sys.stderr, flush=True)
@@ -275,15 +277,15 @@ def measure(options, folder):
     typical = store.microseconds
     held = store.ask("memory")
     store.close()
-    rows = [[side.name, f"{side.build:.1f}", f"{side.setting_name} {setting or 'by default'}", f"{reached:.4f}",
-             f"{options.queries / min(taken):,.0f}", f"{side.size / 1e6:.0f}",
+    rows = [[side.name, f"{side.build:.1f}", f"{side.setting_name} {setting or 'by default'}",
+             f"{reached:.4f}", f"{options.queries / min(taken):,.0f}", f"{side.size / 1e6:.0f}",
              "yes" if side.floats else "no"]
             for (side, setting, reached), taken in zip(chosen, times)]
-    beside.table(["index", "build s", "setting", "recall@10", "queries/s", "MB", "float vectors within"],
-                 rows)
-    print(f"Satchel, by default: a query {typical[0]:.0f} µs in the median, {typical[1]:.0f} µs at 99 %; the library "
-          f"holds {held[0] / 1e6:.0f} MB beside the mapped index; {lists} lists; the store with text and float vectors "
-          f"{os.path.getsize(files['store']) / 1e6:.0f} MB")
+    beside.table(["index", "build s", "setting", "recall@10", "queries/s", "MB",
+                  "float vectors within"], rows)
+    print(f"Satchel, by default: a query {typical[0]:.0f} µs in the median, {typical[1]:.0f} µs at "
+          f"99 %; the library holds {held[0] / 1e6:.0f} MB beside the mapped index; {lists} lists; the "
+          f"store with text and float vectors {os.path.getsize(files['store']) / 1e6:.0f} MB")
 
 
 def main():

@@ -1,5 +1,5 @@
-"""Points for the benchmarks of clustering and of the vector index: real embeddings and synthetic ones.
-The same on every run."""
+"""Points for the benchmarks of clustering and of the vector index: real embeddings and synthetic
+ones. The same on every run."""
 import os
 import sys
 from pathlib import Path
@@ -27,8 +27,8 @@ def texts_of(data):
 
 
 def embeddings(data):
-    """all-MiniLM-L6-v2 (F32) of the texts under `data`, by Satchel: (texts, 384), rows of length 1. Kept in
-    the cache folder; with the file there, `data` need not exist."""
+    """all-MiniLM-L6-v2 (F32) of the texts under `data`, by Satchel: (texts, 384), rows of length 1.
+    Kept in the cache folder; with the file there, `data` need not exist."""
     path = CACHE / "bench" / "minilm-f32.npy"
     if not path.exists():
         import satchel
@@ -46,8 +46,8 @@ def embeddings(data):
 
 
 def repeated(base, count, seed=1):
-    """`count` rows: those of `base` over and over, each with Gaussian noise of length NOISE, of length 1
-    again."""
+    """`count` rows: those of `base` over and over, each with Gaussian noise of length NOISE, of
+    length 1 again."""
     rng = np.random.default_rng(seed)
     dimension = base.shape[1]
     out = np.empty((count, dimension), np.float32)

@@ -2,9 +2,9 @@
 
     test_kmeans.py EMBED_TOOL LIBRARY
 
-A label may differ from the reference's only where the two distances agree to within 2⁻⁴⁰ (‖x‖ + ‖c‖)². Lloyd's
-iterations are followed one at a time: the centroids after i + 1 of them must be the means under the labels
-after i, so that no step is checked against itself.
+A label may differ from the reference's only where the two distances agree to within 2⁻⁴⁰ (‖x‖ +
+‖c‖)². Lloyd's iterations are followed one at a time: the centroids after i + 1 of them must be
+the means under the labels after i, so that no step is checked against itself.
 """
 import os
 import random
@@ -35,7 +35,8 @@ def real_points(tool):
     """Embeddings of texts in many languages, 6,000 with noise."""
     rng = random.Random(5)
     words = [text.split(" ") for text in made_up.WORDS.values()]
-    lines = [" ".join(rng.choice(words[i % len(words)]) for _ in range(3 + i % 20)) for i in range(800)]
+    lines = [" ".join(rng.choice(words[i % len(words)]) for _ in range(3 + i % 20))
+             for i in range(800)]
     return vectors.repeated(Tool(tool, model("f32")).embed(lines), 6000)
 
 
@@ -95,8 +96,8 @@ def inertia_of(points, centroids, labels, spherical):
 
 
 def mean_error(points, labels, centroids, spherical):
-    """Greatest distance of a centroid from the mean of its points, by what float rounds; clusters without
-    points, which may lie anywhere, are left out."""
+    """Greatest distance of a centroid from the mean of its points, by what float rounds; clusters
+    without points, which may lie anywhere, are left out."""
     counts = np.bincount(labels, minlength=len(centroids))
     sums = np.zeros(centroids.shape)
     np.add.at(sums, labels, points.astype(np.float64))
@@ -124,7 +125,8 @@ def follow(report, name, points, initial, iterations, options):
         one, two = wrong_labels(points, it.centroids, it.labels, spherical)
         wrong, differ = wrong + one, differ + two
         value = inertia_of(points, it.centroids, it.labels, spherical)
-        said = max(said, abs(it.inertia - value) / max(abs(value), 1e-300) if value != it.inertia else 0)
+        if value != it.inertia:
+            said = max(said, abs(it.inertia - value) / max(abs(value), 1e-300))
         inertias.append(it.inertia)
         worst = max(worst, mean_error(points, before, it.centroids, spherical))
         before = it.labels
@@ -133,7 +135,8 @@ def follow(report, name, points, initial, iterations, options):
              if sign * (inertias[i] - inertias[i - 1]) > ROUNDING * abs(inertias[i - 1])]
     report.check(wrong == 0, f"{name}: labels", f"{differ} ties decided otherwise")
     report.check(worst <= 1, f"{name}: centroids are the means", f"{worst:.3f} of what is allowed")
-    report.check(said < ROUNDING, f"{name}: inertia is that of the centroids", f"relative error {said:.2g}")
+    report.check(said < ROUNDING, f"{name}: inertia is that of the centroids",
+                 f"relative error {said:.2g}")
     report.check(not rises, f"{name}: inertia never rises", f"{inertias}")
 
 
