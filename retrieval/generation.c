@@ -1,7 +1,6 @@
 /* The generation file: laid out, checked, mapped. Nothing in it is believed before it is checked. */
 #include "retrieval/generation.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -37,23 +36,32 @@ static uint64_t get64(const uint8_t *at) {
 
 /* ------------------------------------------------------------------ layout */
 
+uint64_t sat_generation_numbers_at(uint64_t rows, size_t dimension) {
+    return (rows * dimension + 3) / 4 * 4;
+}
+
+uint64_t sat_generation_list_size(uint64_t rows, size_t dimension) {
+    return sat_generation_numbers_at(rows, dimension) + rows * sizeof(int32_t);
+}
+
 static bool sizes_of(const sat_generation_info *info, uint64_t sizes[SAT_SECTION_END]) {
-    size_t sample_row, sample, keys, labels, table, lists;
+    size_t sample_row, sample, keys, labels, table, centroids;
     bool ok = sat_mul_size(info->rows, sizeof(sat_generation_key), &keys) &&
               sat_mul_size(info->rows, sizeof(int32_t), &labels) &&
               sat_mul_size(info->dimension, sizeof(float), &sample_row) &&
               sat_mul_size(info->sample_count, sample_row + sizeof(int64_t), &sample) &&
               sat_add_size(sample, sizeof(uint64_t), &sample) &&
-              sat_mul_size(info->lists, sizeof(sat_generation_list), &table) &&
-              sat_mul_size(info->rows, sat_ivf_row_bytes(info->dimension), &lists);
+              sat_mul_size(info->lists, sizeof(sat_ivf_list), &table) &&
+              sat_mul_size(info->lists, sample_row, &centroids);
     if (!ok)
         return false;
     sizes[SAT_SECTION_KEYS] = keys;
     sizes[SAT_SECTION_LABELS] = labels;
     sizes[SAT_SECTION_SAMPLE] = sample;
     sizes[SAT_SECTION_TABLE] = table;
-    sizes[SAT_SECTION_HEAD] = sat_ivf_head_size(info->dimension, info->lists);
-    sizes[SAT_SECTION_LISTS] = lists;
+    sizes[SAT_SECTION_CENTROIDS] = centroids;
+    sizes[SAT_SECTION_RANGES] = 2 * sample_row;
+    sizes[SAT_SECTION_LISTS] = info->sections[SAT_SECTION_LISTS].size; /* TABLE tells */
     return true;
 }
 
@@ -62,8 +70,7 @@ bool sat_generation_lay_out(sat_generation_info *info) {
     if (!sizes_of(info, sizes))
         return false;
     for (int kind = SAT_SECTION_KEYS; kind < SAT_SECTION_END; kind++) {
-        if (kind != SAT_SECTION_LISTS)
-            at = (at + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        at = (at + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         info->sections[kind].offset = at;
         info->sections[kind].size = sizes[kind];
         if (__builtin_add_overflow(at, sizes[kind], &at) || at > INT64_MAX / 2)
@@ -128,8 +135,7 @@ static satchel_status read_sections(sat_generation_info *info, const uint8_t *he
             continue;
         }
         if (offset < SAT_GENERATION_HEADER || offset > info->file_size ||
-            size > info->file_size - offset ||
-            (kind != SAT_SECTION_HEAD && kind != SAT_SECTION_LISTS && offset % ALIGNMENT != 0))
+            size > info->file_size - offset || offset % ALIGNMENT != 0)
             return damaged(path, "a section's place", error);
         info->sections[kind].offset = offset;
         info->sections[kind].size = size;
@@ -146,9 +152,6 @@ static satchel_status read_sections(sat_generation_info *info, const uint8_t *he
     for (int kind = SAT_SECTION_KEYS; kind < SAT_SECTION_END; kind++)
         if (info->sections[kind].size != sizes[kind] || info->sections[kind].offset == 0)
             return damaged(path, "a section's size", error);
-    if (info->sections[SAT_SECTION_LISTS].offset !=
-        info->sections[SAT_SECTION_HEAD].offset + info->sections[SAT_SECTION_HEAD].size)
-        return damaged(path, "the lists' place", error);
     return SATCHEL_OK;
 }
 
@@ -204,14 +207,21 @@ static bool keys_are_sound(const sat_generation *g) {
 }
 
 static bool table_is_sound(const sat_generation *g) {
-    uint64_t at = 0, rows = 0, row_bytes = sat_ivf_row_bytes(g->info.dimension);
+    uint64_t at = 0, rows = 0;
     for (size_t i = 0; i < g->info.lists; i++) {
         if (g->table[i].offset != at || g->table[i].rows > g->info.rows - rows)
             return false;
-        at += g->table[i].rows * row_bytes;
+        at += sat_generation_list_size(g->table[i].rows, g->info.dimension);
         rows += g->table[i].rows;
     }
-    return rows == g->info.rows;
+    return rows == g->info.rows && at == g->info.sections[SAT_SECTION_LISTS].size;
+}
+
+static bool are_finite(const float *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!(values[i] - values[i] == 0))
+            return false;
+    return true;
 }
 
 static satchel_status read_contents(sat_generation *g, const char *path, satchel_error *error) {
@@ -225,45 +235,18 @@ static satchel_status read_contents(sat_generation *g, const char *path, satchel
     g->labels = (const int32_t *)(const void *)section(g, SAT_SECTION_LABELS);
     g->sample_rows = (const int64_t *)(const void *)(sample + sizeof(uint64_t));
     g->sample = (const float *)(const void *)(g->sample_rows + g->info.sample_count);
-    g->table = (const sat_generation_list *)(const void *)section(g, SAT_SECTION_TABLE);
-    if (get64(sample) != g->info.sample_count || !table_is_sound(g) || !keys_are_sound(g))
+    g->table = (const sat_ivf_list *)(const void *)section(g, SAT_SECTION_TABLE);
+    g->centroids = (const float *)(const void *)section(g, SAT_SECTION_CENTROIDS);
+    const float *ranges = (const float *)(const void *)section(g, SAT_SECTION_RANGES);
+    if (get64(sample) != g->info.sample_count || !table_is_sound(g) || !keys_are_sound(g) ||
+        !are_finite(g->centroids, g->info.lists * g->info.dimension) ||
+        !are_finite(ranges, 2 * g->info.dimension))
         return damaged(path, "contents", error);
-    return SATCHEL_OK;
-}
-
-/* Closes fd in any case. */
-static satchel_status open_lists(sat_generation *g, int fd, satchel_error *error) {
-    sat_memory *memory = &g->context->memory;
-    uint64_t *sizes = sat_alloc_array(memory, g->info.lists, sizeof *sizes);
-    g->checked = sat_calloc(memory, g->info.lists, sizeof *g->checked);
-    satchel_status status = SATCHEL_OK;
-    if (!sizes || !g->checked)
-        status = sat_memory_fail(memory, g->info.lists * sizeof *sizes, error);
-    for (size_t i = 0; i < g->info.lists && !status; i++)
-        sizes[i] = g->table[i].rows;
-    if (status)
-        g->context->files->close(g->context->files_user, fd);
-    else
-        status = sat_ivf_open(&g->ivf, g->context, fd, g->info.sections[SAT_SECTION_HEAD].offset,
-                              section(g, SAT_SECTION_HEAD), g->info.dimension, g->info.lists, sizes,
-                              error);
-    sat_free(memory, sizes);
-    return status;
-}
-
-/* Closes fd in any case. */
-static satchel_status open_file(sat_generation *g, int fd, const char *path, int64_t number,
-                                uint64_t hash, const sat_digest *fingerprint, size_t dimension,
-                                satchel_error *error) {
-    satchel_status status = sat_file_map_fd(g->context, &g->file, fd, 0, 0, error);
-    if (!status)
-        status = read_header(g, path, number, hash, fingerprint, dimension, error);
-    if (!status)
-        status = read_contents(g, path, error);
-    if (!status)
-        return open_lists(g, fd, error);
-    g->context->files->close(g->context->files_user, fd);
-    return status;
+    g->checked = sat_calloc(&g->context->memory, g->info.lists, sizeof *g->checked);
+    if (!g->checked)
+        return sat_memory_fail(&g->context->memory, g->info.lists, error);
+    return sat_ivf_open(&g->ivf, g->context, g->info.dimension, g->info.lists, ranges,
+                        section(g, SAT_SECTION_LISTS), g->table, error);
 }
 
 satchel_status sat_generation_open(sat_generation **out, satchel_context *context, const char *path,
@@ -275,13 +258,11 @@ satchel_status sat_generation_open(sat_generation **out, satchel_context *contex
         return sat_memory_fail(&context->memory, sizeof *g, error);
     g->context = context;
     atomic_store(&g->references, 1);
-    int fd;
-    int failed = context->files->open(context->files_user, path, SAT_OPEN_READ, &fd);
-    satchel_status status = SATCHEL_OK;
-    if (failed)
-        status = sat_fail_errno(error, failed, "cannot open the vector index '%s'", path);
-    else
-        status = open_file(g, fd, path, number, hash, fingerprint, dimension, error);
+    satchel_status status = sat_file_map(context, &g->file, path, error);
+    if (!status)
+        status = read_header(g, path, number, hash, fingerprint, dimension, error);
+    if (!status)
+        status = read_contents(g, path, error);
     if (status) {
         sat_generation_release(g);
         return status;
@@ -306,23 +287,28 @@ void sat_generation_release(sat_generation *generation) {
     sat_free(memory, generation);
 }
 
-bool sat_generation_check(sat_generation *generation, size_t list) {
-    uint8_t known = atomic_load_explicit(&generation->checked[list], memory_order_acquire);
+const int32_t *sat_generation_numbers(const sat_generation *g, size_t list) {
+    const uint8_t *data = section(g, SAT_SECTION_LISTS) + g->table[list].offset;
+    return (const int32_t *)(const void *)(data + sat_generation_numbers_at(g->table[list].rows,
+                                                                            g->info.dimension));
+}
+
+bool sat_generation_check(sat_generation *g, size_t list) {
+    uint8_t known = atomic_load_explicit(&g->checked[list], memory_order_acquire);
     if (known == 0) {
-        const sat_generation_list *entry = &generation->table[list];
-        const uint8_t *data = section(generation, SAT_SECTION_LISTS) + entry->offset;
-        size_t size = (size_t)entry->rows * sat_ivf_row_bytes(generation->info.dimension);
+        const sat_ivf_list *entry = &g->table[list];
+        const uint8_t *data = section(g, SAT_SECTION_LISTS) + entry->offset;
+        size_t size = (size_t)sat_generation_list_size(entry->rows, g->info.dimension);
         bool sound = sat_hash64(data, size, list) == entry->hash;
         /* What the hash covers may still be what no builder writes. */
-        const uint8_t *numbers = data + (size_t)entry->rows * generation->info.dimension;
-        for (size_t i = 0; i < entry->rows && sound; i++) {
-            uint64_t row = get64(numbers + 8 * i);
-            sound = row < generation->info.rows && generation->labels[row] == (int32_t)list;
-        }
+        const int32_t *numbers = sat_generation_numbers(g, list);
+        for (size_t i = 0; i < entry->rows && sound; i++)
+            sound = numbers[i] >= 0 && (size_t)numbers[i] < g->info.rows &&
+                    g->labels[numbers[i]] == (int32_t)list;
         known = sound ? 1 : 2;
-        atomic_store_explicit(&generation->checked[list], known, memory_order_release);
+        atomic_store_explicit(&g->checked[list], known, memory_order_release);
         if (!sound)
-            atomic_store(&generation->damaged, true);
+            atomic_store(&g->damaged, true);
     }
     return known == 1;
 }

@@ -24,20 +24,22 @@
  *             file), offset u64, bytes u64, hash u64, zero u64
  *   4088   8  hash of the 4,088 bytes before
  *
- * Sections begin at multiples of 64, but for LISTS, which follows HEAD at once. Hashes are
- * sat_hash64() with the section's kind as seed.
+ * Sections begin at multiples of 64. Hashes are sat_hash64() with the section's kind as seed.
  *
- *   kind      holds
- *   1 KEYS    a row each, by ascending seq: chunk, seq, vector i64 (ids of the store's tables)
- *   2 LABELS  a row each: its list, i32
- *   3 SAMPLE  count u64, row numbers (count) i64, their vectors (count, dimension) f32: tells how the cosines of
- *             a query lie over the whole
- *   4 TABLE   a list each: offset in LISTS u64, rows u64, hash u64 (seed: the list's number)
- *   5 HEAD    what FAISS wants before the lists, see ivf.c
- *   6 LISTS   a list each: codes (rows, dimension) u8, row numbers (rows) i64. Hash 0: TABLE has them
+ *   kind         holds
+ *   1 KEYS       a row each, by ascending seq: chunk, seq, vector i64 (ids of the store's tables)
+ *   2 LABELS     a row each: its list, i32
+ *   3 SAMPLE     count u64, row numbers (count) i64, their vectors (count, dimension) f32: tells how
+ *                the cosines of a query lie over the whole
+ *   4 TABLE      a list each: offset in LISTS u64, rows u64, hash u64 (seed: the list's number)
+ *   5 CENTROIDS  (lists, dimension) f32
+ *   6 RANGES     (2, dimension) f32: least value and width of each coordinate; a code c stands for
+ *                least + width · (c + 0.5) / 255
+ *   7 LISTS      a list each: codes (rows, dimension) u8, zeros up to a multiple of 4, row numbers
+ *                (rows) i32. Hash 0: TABLE has them
  *
- * The store's file names the generation it trusts by number and header hash. Header, keys and table are checked
- * when it is opened, a list when it is first touched.
+ * The store's file names the generation it trusts by number and header hash. Header and all sections but
+ * the last are checked when it is opened, a list when it is first touched.
  */
 #ifndef SATCHEL_RETRIEVAL_GENERATION_H
 #define SATCHEL_RETRIEVAL_GENERATION_H
@@ -53,7 +55,8 @@ enum {
     SAT_SECTION_LABELS,
     SAT_SECTION_SAMPLE,
     SAT_SECTION_TABLE,
-    SAT_SECTION_HEAD,
+    SAT_SECTION_CENTROIDS,
+    SAT_SECTION_RANGES,
     SAT_SECTION_LISTS,
     SAT_SECTION_END
 };
@@ -61,10 +64,6 @@ enum {
 typedef struct sat_generation_key {
     int64_t chunk, seq, vector;
 } sat_generation_key;
-
-typedef struct sat_generation_list {
-    uint64_t offset, rows, hash;
-} sat_generation_list;
 
 /* What the header says. */
 typedef struct sat_generation_info {
@@ -84,13 +83,14 @@ typedef struct sat_generation {
     sat_generation_info info;
     uint64_t hash; /* of the header */
     sat_mapping file;
-    const sat_generation_key *keys;   /* (rows) */
-    const int32_t *labels;            /* (rows) */
-    const int64_t *sample_rows;       /* (sample_count) */
-    const float *sample;              /* (sample_count, dimension) */
-    const sat_generation_list *table; /* (lists) */
-    _Atomic uint8_t *checked;         /* (lists) 0: not yet, 1: sound, 2: damaged */
-    _Atomic bool damaged;             /* a list is, or names a row that there is not */
+    const sat_generation_key *keys; /* (rows) */
+    const int32_t *labels;          /* (rows) */
+    const int64_t *sample_rows;     /* (sample_count) */
+    const float *sample;            /* (sample_count, dimension) */
+    const sat_ivf_list *table;      /* (lists) */
+    const float *centroids;         /* (lists, dimension) */
+    _Atomic uint8_t *checked;       /* (lists) 0: not yet, 1: sound, 2: damaged */
+    _Atomic bool damaged;           /* a list is, or names a row that there is not */
     sat_ivf *ivf;
 } sat_generation;
 
@@ -105,11 +105,17 @@ sat_generation *sat_generation_retain(sat_generation *generation);
 void sat_generation_release(sat_generation *generation); /* NULL is fine */
 /* True if the list is what was written. Looks at its bytes once. */
 bool sat_generation_check(sat_generation *generation, size_t list);
+/* The row numbers of a list that was checked. */
+const int32_t *sat_generation_numbers(const sat_generation *generation, size_t list);
+
+/* Where a list's row numbers begin, and its size, in bytes. */
+uint64_t sat_generation_numbers_at(uint64_t rows, size_t dimension);
+uint64_t sat_generation_list_size(uint64_t rows, size_t dimension);
 
 /* ------------------------------------------------------------------ writing */
 
-/* Fills file_size and the sections' places from dimension, lists, rows and sample_count; false on
- * overflow. */
+/* Fills file_size and the sections' places from dimension, lists, rows, sample_count and the size of
+ * section LISTS; false on overflow. */
 bool sat_generation_lay_out(sat_generation_info *info);
 /* Writes the header, and returns its hash. */
 uint64_t sat_generation_header(const sat_generation_info *info,

@@ -6,7 +6,7 @@
  *   gather   reads a sample of the vectors, evenly spread
  *   cluster  k-means of the sample: the centroids
  *   label    reads all vectors, block by block: their lists
- *   open     the file: keys, labels, sample, head; every list's place in it is known
+ *   open     the file: keys, labels, sample, centroids; every list's place in it is known
  *   encode   reads all vectors again: FAISS makes codes, each goes to its place
  *   seal     reads the lists back for their hashes; table, header, and all of it to the disk
  *
@@ -55,8 +55,8 @@ struct sat_index_build {
     float *scale;        /* (info.sample_count, dimension) */
 
     sat_ivf *ivf;
-    sat_generation_list *table; /* (lists) */
-    uint64_t *filled;           /* (lists) rows written */
+    sat_ivf_list *table; /* (lists) */
+    uint64_t *filled;    /* (lists) rows written */
 
     float *block; /* (block_rows, dimension) */
     uint8_t *missing;
@@ -416,21 +416,16 @@ static satchel_status create_file(sat_index_build *b, satchel_error *error) {
 }
 
 /* Each list's place in the file. */
-static satchel_status place_lists(sat_index_build *b, uint64_t **sizes, satchel_error *error) {
-    size_t row = sat_ivf_row_bytes(b->info.dimension);
+static bool place_lists(sat_index_build *b) {
     uint64_t at = 0;
-    *sizes = sat_calloc(b->store->memory, b->info.lists, sizeof **sizes);
-    if (!*sizes)
-        return sat_memory_fail(b->store->memory, b->info.lists * sizeof **sizes, error);
     for (size_t i = 0; i < b->info.rows; i++)
-        (*sizes)[b->labels[i]]++;
+        b->table[b->labels[i]].rows++;
     for (size_t i = 0; i < b->info.lists; i++) {
-        b->table[i] = (sat_generation_list){.offset = at, .rows = (*sizes)[i]};
-        at += (*sizes)[i] * row;
+        b->table[i].offset = at;
+        at += sat_generation_list_size(b->table[i].rows, b->info.dimension);
     }
-    if (!sat_generation_lay_out(&b->info))
-        return sat_memory_fail(b->store->memory, SIZE_MAX, error);
-    return SATCHEL_OK;
+    b->info.sections[SAT_SECTION_LISTS].size = at;
+    return sat_generation_lay_out(&b->info);
 }
 
 static satchel_status write_sample(sat_index_build *b, satchel_error *error) {
@@ -448,21 +443,21 @@ static satchel_status write_sample(sat_index_build *b, satchel_error *error) {
     return status;
 }
 
-static satchel_status write_head(sat_index_build *b, const uint64_t *sizes, satchel_error *error) {
-    sat_buffer head;
-    sat_buffer_init(&head, b->store->memory);
-    satchel_status status = sat_ivf_head(b->ivf, sizes, &head, error);
+static satchel_status write_ranges(sat_index_build *b, satchel_error *error) {
+    float *ranges = sat_alloc_array(b->store->memory, 2 * b->info.dimension, sizeof *ranges);
+    if (!ranges)
+        return sat_memory_fail(b->store->memory, 2 * b->info.dimension * sizeof *ranges, error);
+    satchel_status status = sat_ivf_ranges(b->ivf, ranges, error);
     if (!status)
-        status = write_section(b, SAT_SECTION_HEAD, head.data, error);
-    sat_buffer_free(&head);
+        status = write_section(b, SAT_SECTION_RANGES, ranges, error);
+    sat_free(b->store->memory, ranges);
     return status;
 }
 
 static satchel_status open_file(sat_index_build *b, satchel_error *error) {
-    uint64_t *sizes = NULL;
-    satchel_status status = place_lists(b, &sizes, error);
-    if (!status)
-        status = create_file(b, error);
+    if (!place_lists(b))
+        return sat_memory_fail(b->store->memory, SIZE_MAX, error);
+    satchel_status status = create_file(b, error);
     if (!status)
         status = write_section(b, SAT_SECTION_KEYS, b->keys, error);
     if (!status)
@@ -470,8 +465,9 @@ static satchel_status open_file(sat_index_build *b, satchel_error *error) {
     if (!status)
         status = write_sample(b, error);
     if (!status)
-        status = write_head(b, sizes, error);
-    sat_free(b->store->memory, sizes);
+        status = write_section(b, SAT_SECTION_CENTROIDS, b->centroids, error);
+    if (!status)
+        status = write_ranges(b, error);
     b->next = 0;
     b->stage = ENCODE;
     return status;
@@ -480,28 +476,30 @@ static satchel_status open_file(sat_index_build *b, satchel_error *error) {
 /* ------------------------------------------------------------------ encode */
 
 static satchel_status place_rows(void *user, size_t list, const uint8_t *codes,
-                                 const uint8_t *numbers, size_t count, satchel_error *error) {
+                                 const int32_t *numbers, size_t count, satchel_error *error) {
     sat_index_build *b = user;
-    const sat_generation_list *entry = &b->table[list];
+    const sat_ivf_list *entry = &b->table[list];
     size_t dimension = b->info.dimension;
-    if (count > entry->rows - b->filled[list])
+    uint64_t filled = b->filled[list];
+    if (count > entry->rows - filled)
         return sat_fail(error, SATCHEL_INTERNAL, "a list has more rows than were counted");
     uint64_t begin = b->info.sections[SAT_SECTION_LISTS].offset + entry->offset;
-    uint64_t codes_at = begin + b->filled[list] * dimension;
-    uint64_t numbers_at = begin + entry->rows * dimension + b->filled[list] * sizeof(int64_t);
+    uint64_t numbers_at = begin + sat_generation_numbers_at(entry->rows, dimension);
     b->filled[list] += count;
-    satchel_status status = write_at(b, codes, count * dimension, codes_at, error);
-    return status ? status : write_at(b, numbers, count * sizeof(int64_t), numbers_at, error);
+    satchel_status status =
+        write_at(b, codes, count * dimension, begin + filled * dimension, error);
+    if (!status)
+        status = write_at(b, numbers, count * sizeof *numbers,
+                          numbers_at + filled * sizeof *numbers, error);
+    return status;
 }
 
 static satchel_status encode(sat_index_build *b, const satchel_cancel *cancel,
                              satchel_error *error) {
     size_t count = block_count(b, b->info.rows);
     satchel_status status = read_rows(b, b->next, NULL, count, cancel, error);
-    for (size_t i = 0; i < count; i++)
-        b->numbers[i] = (int64_t)(b->next + i);
     if (!status)
-        status = sat_ivf_encode(b->ivf, b->block, b->labels + b->next, b->numbers, count,
+        status = sat_ivf_encode(b->ivf, b->block, b->labels + b->next, (int32_t)b->next, count,
                                 place_rows, b, error);
     if (status)
         return status;
@@ -519,7 +517,8 @@ static satchel_status encode(sat_index_build *b, const satchel_cancel *cancel,
 static satchel_status hash_list(sat_index_build *b, int fd, size_t list, sat_buffer *buffer,
                                 satchel_error *error) {
     const satchel_context *context = b->store->context;
-    size_t size = (size_t)b->table[list].rows * sat_ivf_row_bytes(b->info.dimension), done = 0;
+    size_t done = 0,
+           size = (size_t)sat_generation_list_size(b->table[list].rows, b->info.dimension);
     uint64_t at = b->info.sections[SAT_SECTION_LISTS].offset + b->table[list].offset;
     sat_buffer_clear(buffer);
     if (!sat_buffer_reserve(buffer, size + 1))
@@ -536,7 +535,7 @@ static satchel_status hash_list(sat_index_build *b, int fd, size_t list, sat_buf
 /* Reads back what was written: the hashes are those of what the file holds. */
 static satchel_status hash_lists(sat_index_build *b, satchel_error *error) {
     const satchel_context *context = b->store->context;
-    size_t row = sat_ivf_row_bytes(b->info.dimension), done = 0;
+    uint64_t done = 0;
     satchel_status status = SATCHEL_OK;
     sat_buffer buffer;
     int fd;
@@ -545,7 +544,7 @@ static satchel_status hash_lists(sat_index_build *b, satchel_error *error) {
         return sat_fail_errno(error, failed, "cannot open the vector index '%s'", b->path.data);
     sat_buffer_init(&buffer, b->store->memory);
     for (; b->next < b->info.lists && done < SEAL_BYTES && !status; b->next++) {
-        done += (size_t)b->table[b->next].rows * row;
+        done += sat_generation_list_size(b->table[b->next].rows, b->info.dimension);
         status = hash_list(b, fd, b->next, &buffer, error);
     }
     sat_buffer_free(&buffer);

@@ -51,7 +51,7 @@ typedef struct work {
     size_t *begin; /* (probe_count + 1) where a list's rows stand in found */
     size_t want;
     float *found;       /* (begin[probe_count]) scores by code, NaN: not wanted */
-    int64_t *found_row; /* their rows */
+    int64_t *found_row; /* their rows; first their positions in the list */
     _Atomic bool damaged;
     _Atomic satchel_status failed; /* the last failure of a thread */
 } work;
@@ -265,8 +265,8 @@ static satchel_status choose_lists(work *w, satchel_error *error) {
         sat_free(w->memory, counts);
         return sat_memory_fail(w->memory, lists * sizeof *counts, error);
     }
-    w->collection->store->context->vector->dot_rows(w->centroid, sat_ivf_centroids(g->ivf),
-                                                    w->s->query, lists, w->dimension);
+    w->collection->store->context->vector->dot_rows(w->centroid, g->centroids, w->s->query, lists,
+                                                    w->dimension);
     count_wanted(w, counts);
     for (size_t i = 0; i < lists; i++) {
         w->list_ids[i] = (int64_t)i;
@@ -303,9 +303,11 @@ static void scan_lists(void *user, int thread, size_t begin, size_t end) {
             atomic_store(&w->failed, status);
             return;
         }
+        const int32_t *numbers = sat_generation_numbers(w->generation, list);
         for (size_t j = at; j < at + count; j++) {
-            int64_t row = w->found_row[j];
-            if (row < 0 || (size_t)row >= w->rows || (w->wanted && !w->wanted[row]))
+            int64_t row = w->found_row[j] < 0 ? -1 : numbers[w->found_row[j]];
+            w->found_row[j] = row;
+            if (row < 0 || (w->wanted && !w->wanted[row]))
                 w->found[j] = NAN;
         }
     }
@@ -351,7 +353,8 @@ static satchel_status score_lists(work *w, satchel_error *error) {
         status = sat_fail(error, SATCHEL_DAMAGED, "the vector index of store '%s' is damaged",
                           w->collection->store->path);
     if (!status && atomic_load(&w->failed))
-        status = sat_fail(error, atomic_load(&w->failed), "scanning the vector index failed");
+        status = sat_fail(error, atomic_load(&w->failed),
+                          "a list of the vector index could not be scanned");
     return status ? status : score_best(w, error);
 }
 
