@@ -9,8 +9,27 @@
 
 /* ------------------------------------------------------------------ GGUF */
 
-/* Tensor types by their GGUF numbers; only those known here are named. */
-enum { SAT_GGML_F32 = 0, SAT_GGML_F16 = 1, SAT_GGML_Q8_0 = 8 };
+/* Tensor types by their GGUF numbers; those whose weights can be read are named. */
+enum {
+    SAT_GGML_F32 = 0,
+    SAT_GGML_F16 = 1,
+    SAT_GGML_Q4_0 = 2,
+    SAT_GGML_Q4_1 = 3,
+    SAT_GGML_Q5_0 = 6,
+    SAT_GGML_Q5_1 = 7,
+    SAT_GGML_Q8_0 = 8,
+    SAT_GGML_Q2_K = 10,
+    SAT_GGML_Q3_K = 11,
+    SAT_GGML_Q4_K = 12,
+    SAT_GGML_Q5_K = 13,
+    SAT_GGML_Q6_K = 14,
+    SAT_GGML_IQ4_NL = 20,
+    SAT_GGML_IQ4_XS = 23,
+    SAT_GGML_BF16 = 30,
+    SAT_GGML_TQ2_0 = 35,
+    SAT_GGML_MXFP4 = 39,
+    SAT_GGML_NVFP4 = 40
+};
 
 typedef struct sat_gguf sat_gguf;
 
@@ -42,6 +61,11 @@ bool sat_gguf_array(const sat_gguf *gguf, const char *key, size_t *count);
 bool sat_gguf_array_string(const sat_gguf *gguf, const char *key, size_t index, const char **value,
                            size_t *length);
 bool sat_gguf_array_integer(const sat_gguf *gguf, const char *key, size_t index, int64_t *value);
+/* Elements of F32 or F64, or integers. */
+bool sat_gguf_array_float(const sat_gguf *gguf, const char *key, size_t index, double *value);
+/* The bytes of an array of U8 or I8, in the mapping. */
+bool sat_gguf_array_bytes(const sat_gguf *gguf, const char *key, const uint8_t **data,
+                          size_t *size);
 const char *sat_tensor_type_name(uint32_t type); /* "Q8_0"; "type 99" style names are static "?" */
 
 /* ------------------------------------------------------------------ WordPiece */

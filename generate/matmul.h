@@ -59,7 +59,8 @@ typedef struct sat_operand {
     sat_rows x;     /* SAT_FORM_FLOAT: (rows, k), the caller's */
     int8_t *values; /* (rows, k) */
     float *scales;  /* (rows, k / 32 or k / 256) */
-    int16_t *sums;  /* Σ values. Of 32: (rows, k / 32, 2), of 16 each; of 256: (rows, k / 256, 24), of 16
+    int16_t
+        *sums; /* Σ values. Of 32: (rows, k / 32, 2), of 16 each; of 256: (rows, k / 256, 24), of 16
                        each, then of 32 each */
 } sat_operand;
 

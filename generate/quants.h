@@ -12,10 +12,10 @@
 #include "generate/gguf.h"
 
 enum {
-    SAT_BLOCK = 32,         /* weights of a small block */
-    SAT_SUPER_BLOCK = 256,  /* and of one with integer scales inside */
-    SAT_E2M1_OFFSET = 16,   /* makes the codes of MXFP4 and NVFP4 positive, */
-    SAT_IQ4_OFFSET = 128    /* and those of IQ4_NL and IQ4_XS */
+    SAT_BLOCK = 32,        /* weights of a small block */
+    SAT_SUPER_BLOCK = 256, /* and of one with integer scales inside */
+    SAT_E2M1_OFFSET = 16,  /* makes the codes of MXFP4 and NVFP4 positive, */
+    SAT_IQ4_OFFSET = 128   /* and those of IQ4_NL and IQ4_XS */
 };
 
 /* True if weights of this type (SAT_GGML_*) can be read. */
@@ -57,6 +57,7 @@ void sat_unpack_super_block(uint32_t type, sat_super_block *out, const void *row
 /* The code books, offset added. */
 extern const uint8_t sat_iq4_codes[16], sat_e2m1_codes[16];
 /* Their scales: 2^(e − 128), and E4M3 without a sign, halved, as codes are doubled. */
+float sat_read_half(const uint8_t *p); /* little-endian, exact */
 float sat_e8m0_half(uint8_t e);
 float sat_ue4m3_half(uint8_t e);
 
