@@ -208,6 +208,12 @@ satchel_status sat_bm25_finish(sat_bm25 *bm25, const sat_bm25_rows *rows, float 
             return sat_fail(error, SATCHEL_INTERNAL, "full-text search: row %u of %zu",
                             bm25->postings[i].row, rows->count);
     scoring s = {.bm25 = bm25, .rows = rows};
+    if (bm25->count == 0) { /* nothing to spread over the rows */
+        memset(scores, 0, rows->count * sizeof *scores);
+        for (size_t term = 0; term < bm25->query->count && idf_out; term++)
+            idf_out[term] = (float)idf(rows->count, 0);
+        return SATCHEL_OK;
+    }
     satchel_status status = allocate(&s, error);
     if (!status) {
         sort_postings(&s);

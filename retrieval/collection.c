@@ -41,6 +41,7 @@ void sat_collection_close(sat_collection **handle) {
     sat_vindex_close(&collection->vectors);
     sat_generation_release(collection->generation);
     sat_free(memory, collection->dead);
+    sat_free(memory, atomic_load(&collection->spare));
     sat_free(memory, collection->chunk);
     sat_free(memory, collection->document);
     sat_free(memory, collection->length);
@@ -210,4 +211,25 @@ void sat_collection_forget(sat_collection *collection) {
     pthread_rwlock_wrlock(&collection->lock);
     collection->change = -1;
     pthread_rwlock_unlock(&collection->lock);
+}
+
+sat_scratch *sat_collection_scratch(sat_collection *collection, size_t count) {
+    sat_memory *memory = collection->store->memory;
+    sat_scratch *scratch = atomic_exchange(&collection->spare, NULL);
+    size_t bytes;
+    if (scratch && scratch->count >= count)
+        return scratch;
+    sat_free(memory, scratch);
+    if (!sat_mul_size(count, sizeof *scratch->values, &bytes) ||
+        !sat_add_size(bytes, sizeof *scratch, &bytes))
+        return NULL;
+    scratch = sat_alloc(memory, bytes);
+    if (scratch)
+        scratch->count = count;
+    return scratch;
+}
+
+void sat_collection_give_scratch(sat_collection *collection, sat_scratch *scratch) {
+    if (scratch)
+        sat_free(collection->store->memory, atomic_exchange(&collection->spare, scratch));
 }

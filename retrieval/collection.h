@@ -37,7 +37,16 @@ typedef struct sat_collection {
     uint8_t *dead;              /* (its rows) 1: not in the store any more */
     size_t dead_count;
     int64_t missed; /* number of a generation whose file was not there; 0: none */
+
+    struct sat_scratch *_Atomic spare; /* see sat_collection_scratch() */
 } sat_collection;
+
+/* Room for scores, a few for each row. The last one given back is kept: in a large store, pages that are
+ * new for every search cost more than what is written there. */
+typedef struct sat_scratch {
+    size_t count;
+    float values[]; /* (count) */
+} sat_scratch;
 
 satchel_status sat_collection_open(sat_collection **out, sat_store *store, satchel_error *error);
 void sat_collection_close(sat_collection **collection);
@@ -52,6 +61,10 @@ void sat_collection_end(sat_collection *collection);
 
 /* The next begin looks at everything anew: the generation was found damaged. */
 void sat_collection_forget(sat_collection *collection);
+
+/* NULL when out of memory. The values are undefined. */
+sat_scratch *sat_collection_scratch(sat_collection *collection, size_t count);
+void sat_collection_give_scratch(sat_collection *collection, sat_scratch *scratch); /* or NULL */
 
 /* Rows of the generation: places below it are its rows. */
 static inline size_t sat_collection_indexed(const sat_collection *collection) {

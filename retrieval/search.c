@@ -30,10 +30,12 @@ typedef struct search {
     const sat_collection *collection; /* held while not NULL */
     uint8_t *pass;                    /* 1: passes the filter; NULL: all do */
     size_t passing;
-    uint8_t *sample; /* 1: tells the scale of the vectors; NULL: all do */
-    float *keyword;  /* BM25, 0: no match */
-    float *vector;   /* cosine, NaN: none; NULL without vectors */
-    float *score;    /* what ranks, NaN: not a hit */
+    sat_scratch *scratch; /* where keyword, vector and score lie */
+    uint8_t *sample;      /* 1: tells the scale of the vectors; NULL: all do */
+    bool matches;         /* a chunk of the store has a keyword of the query */
+    float *keyword;       /* BM25, 0: no match */
+    float *vector;        /* cosine, NaN: none; NULL without vectors */
+    float *score;         /* what ranks, NaN: not a hit */
     sat_scale keyword_scale, vector_scale;
     uint32_t *best; /* rows, best first */
     size_t found;
@@ -158,6 +160,7 @@ static satchel_status match_rows(search *s, sat_bm25 *bm25, const sat_buffer *ma
         const void *counts = sat_column_blob(&query, 1, &size);
         if (row != SIZE_MAX)
             status = sat_bm25_add(bm25, row, counts, size, error);
+        s->matches = true;
     }
     satchel_status ended = sat_query_end(&query, status ? NULL : error);
     return status ? status : ended;
@@ -167,9 +170,7 @@ static satchel_status score_keywords(search *s, satchel_error *error) {
     const sat_collection *collection = s->collection;
     satchel_results *results = s->results;
     sat_memory *memory = s->store->memory;
-    s->keyword = sat_calloc(memory, collection->count + 1, sizeof *s->keyword);
-    if (!s->keyword)
-        return sat_memory_fail(memory, collection->count * sizeof *s->keyword, error);
+    memset(s->keyword, 0, collection->count * sizeof *s->keyword);
     size_t terms = results->terms.count;
     if (terms == 0 || collection->count == 0)
         return SATCHEL_OK;
@@ -207,10 +208,7 @@ static satchel_status score_indexed(search *s, satchel_error *error) {
                                 .weight = (float)SAT_VECTOR_WEIGHT * s->results->share,
                                 .k = s->k < collection->count ? s->k : collection->count,
                                 .cancel = s->cancel};
-    indexed.vector = s->vector =
-        sat_alloc_array(s->store->memory, collection->count + 1, sizeof *s->vector);
-    if (!s->vector)
-        return sat_memory_fail(s->store->memory, collection->count * sizeof *s->vector, error);
+    indexed.vector = s->vector = s->keyword + collection->count;
     satchel_status status = sat_index_search_run(&indexed, error);
     s->vector_scale = indexed.scale;
     return status;
@@ -257,11 +255,11 @@ static satchel_status score_exactly(search *s, satchel_error *error) {
     sat_memory *memory = s->store->memory;
     size_t vectors = sat_vindex_count(collection->vectors);
     uint8_t *wanted = NULL;
-    s->vector = sat_alloc_array(memory, collection->count + 1, sizeof *s->vector);
+    s->vector = s->keyword + collection->count;
     float *scores = sat_alloc_array(memory, vectors + 1, sizeof *scores);
     satchel_status status = SATCHEL_OK;
-    if (!s->vector || !scores)
-        status = sat_memory_fail(memory, (collection->count + vectors) * sizeof(float), error);
+    if (!scores)
+        status = sat_memory_fail(memory, vectors * sizeof(float), error);
     if (!status)
         status = choose_sample(s, error);
     if (!status)
@@ -303,10 +301,10 @@ static satchel_status rank(search *s, satchel_error *error) {
     sat_memory *memory = s->store->memory;
     size_t count = collection->count;
     size_t k = s->k < count ? s->k : count;
-    s->score = sat_alloc_array(memory, count + 1, sizeof *s->score);
+    s->score = s->keyword + 2 * count;
     s->best = sat_alloc_array(memory, k + 1, sizeof *s->best);
-    if (!s->score || !s->best)
-        return sat_memory_fail(memory, count * sizeof *s->score, error);
+    if (!s->best)
+        return sat_memory_fail(memory, k * sizeof *s->best, error);
     for (size_t row = 0; row < count; row++) {
         s->score[row] = passes(s, row) ? fused(s, row) : NAN;
         s->results->matched += passes(s, row) && s->keyword[row] > 0;
@@ -321,11 +319,15 @@ static satchel_status score_all(search *s, satchel_error *error) {
     results->chunks = (int64_t)s->collection->count;
     if (results->mode == SATCHEL_SEARCH_HYBRID && !vectors)
         results->mode = SATCHEL_SEARCH_KEYWORD;
+    s->scratch = sat_collection_scratch(s->store->collection, 3 * s->collection->count + 1);
+    if (!s->scratch)
+        return sat_memory_fail(s->store->memory, 3 * s->collection->count * sizeof(float), error);
+    s->keyword = s->scratch->values;
     satchel_status status = apply_filter(s, error);
     results->candidates = (int64_t)s->passing;
     if (!status)
         status = score_keywords(s, error);
-    if (!status)
+    if (!status && s->matches) /* else all scores are 0 */
         s->keyword_scale = sat_scale_of(s->keyword, NULL, s->collection->count, SAT_KEYWORD_PRIOR);
     if (!status && vectors)
         status = s->collection->generation ? score_indexed(s, error) : score_exactly(s, error);
@@ -360,10 +362,9 @@ static void free_scores(search *s) {
     sat_memory *memory = s->store->memory;
     sat_free(memory, s->pass);
     sat_free(memory, s->sample);
-    sat_free(memory, s->keyword);
-    sat_free(memory, s->vector);
-    sat_free(memory, s->score);
     sat_free(memory, s->best);
+    sat_collection_give_scratch(s->store->collection, s->scratch);
+    s->scratch = NULL;
     s->pass = s->sample = NULL;
     s->keyword = s->vector = s->score = NULL;
     s->best = NULL;
