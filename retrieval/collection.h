@@ -1,8 +1,9 @@
 /*
  * The collection in memory: one row per chunk in the order of the texts, with what ranking needs of
- * each, and the vectors. A vector's place is a row of the index generation, if there is one, or beyond
- * them a row of the vectors held in memory: those that are newer, or all. Both come by chunk.seq. Derived from the store at the first search and kept in line with it by its
- * counters; shared by all searches of a store. Private to retrieval.
+ * each, and the vectors. A vector's place is a row of the index generation, if there is one, or
+ * beyond them a row of the vectors held in memory: those that are newer, or all. Both come by
+ * chunk.seq. Derived from the store at the first search and kept in line with it by its counters;
+ * shared by all searches of a store. Private to retrieval.
  */
 #ifndef SATCHEL_RETRIEVAL_COLLECTION_H
 #define SATCHEL_RETRIEVAL_COLLECTION_H
@@ -41,8 +42,8 @@ typedef struct sat_collection {
     struct sat_scratch *_Atomic spare; /* see sat_collection_scratch() */
 } sat_collection;
 
-/* Room for scores, a few for each row. The last one given back is kept: in a large store, pages that are
- * new for every search cost more than what is written there. */
+/* Room for scores, a few for each row. The last one given back is kept: in a large store, pages
+ * that are new for every search cost more than what is written there. */
 typedef struct sat_scratch {
     size_t count;
     float values[]; /* (count) */
@@ -76,8 +77,8 @@ size_t sat_collection_row(const sat_collection *collection, int64_t chunk, size_
 
 /* ------------------------------------------------------------------ collection_vectors.c */
 
-/* Brings the vectors in line. NOT_FOUND: the index that the snapshot names is gone; in a newer snapshot
- * there may be another, and if not, all vectors are loaded. */
+/* Brings the vectors in line. NOT_FOUND: the index that the snapshot names is gone; in a newer
+ * snapshot there may be another, and if not, all vectors are loaded. */
 satchel_status sat_collection_refresh_vectors(sat_collection *collection, sat_connection *reader,
                                               const sat_state *state, bool erased,
                                               satchel_error *error);

@@ -1,5 +1,5 @@
-/* The collection's vectors: which index generation serves, which of its rows still live, and what has
- * to be held in memory beside it. */
+/* The collection's vectors: which index generation serves, which of its rows still live, and what
+ * has to be held in memory beside it. */
 #include <inttypes.h>
 
 #include "retrieval/collection.h"

@@ -1,7 +1,7 @@
 /*
- * A generation: the file with the inverted lists of a store's vectors as they were at one moment. It is
- * written once and never changed; a later one takes its place. This is its format, and what reads it.
- * Private to retrieval.
+ * A generation: the file with the inverted lists of a store's vectors as they were at one moment.
+ * It is written once and never changed; a later one takes its place. This is its format, and what
+ * reads it. Private to retrieval.
  *
  * FORMAT 1, little-endian throughout. A header of 4,096 bytes:
  *
@@ -38,8 +38,8 @@
  *   7 LISTS      a list each: codes (rows, dimension) u8, zeros up to a multiple of 4, row numbers
  *                (rows) i32. Hash 0: TABLE has them
  *
- * The store's file names the generation it trusts by number and header hash. Header and all sections but
- * the last are checked when it is opened, a list when it is first touched.
+ * The store's file names the generation it trusts by number and header hash. Header and all
+ * sections but the last are checked when it is opened, a list when it is first touched.
  */
 #ifndef SATCHEL_RETRIEVAL_GENERATION_H
 #define SATCHEL_RETRIEVAL_GENERATION_H
@@ -96,8 +96,8 @@ typedef struct sat_generation {
 
 /* ------------------------------------------------------------------ reading */
 
-/* NOT_FOUND, DAMAGED (also: not the generation `number` with header hash `hash`, or of another embedding), TOO_NEW,
- * IO, MEMORY_LIMIT, OUT_OF_MEMORY. */
+/* NOT_FOUND, DAMAGED (also: not the generation `number` with header hash `hash`, or of another
+ * embedding), TOO_NEW, IO, MEMORY_LIMIT, OUT_OF_MEMORY. */
 satchel_status sat_generation_open(sat_generation **out, satchel_context *context, const char *path,
                                    int64_t number, uint64_t hash, const sat_digest *fingerprint,
                                    size_t dimension, satchel_error *error);
@@ -114,8 +114,8 @@ uint64_t sat_generation_list_size(uint64_t rows, size_t dimension);
 
 /* ------------------------------------------------------------------ writing */
 
-/* Fills file_size and the sections' places from dimension, lists, rows, sample_count and the size of
- * section LISTS; false on overflow. */
+/* Fills file_size and the sections' places from dimension, lists, rows, sample_count and the size
+ * of section LISTS; false on overflow. */
 bool sat_generation_lay_out(sat_generation_info *info);
 /* Writes the header, and returns its hash. */
 uint64_t sat_generation_header(const sat_generation_info *info,

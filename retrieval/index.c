@@ -121,9 +121,9 @@ static int note_old(void *user, const char *name) {
     return s->found.failed ? ENOMEM : 0;
 }
 
-/* Removes generations that no row names, and what kills have left; with `look_only` only tells whether
- * there are any. What cannot be removed now will be next time. For the holder of the lease: others may be
- * making a file. */
+/* Removes generations that no row names, and what kills have left; with `look_only` only tells
+ * whether there are any. What cannot be removed now will be next time. For the holder of the lease:
+ * others may be making a file. */
 static bool remove_others(const sat_store *store, int64_t keep, bool look_only) {
     const satchel_context *context = store->context;
     sweep s = {.name = sat_path_name(store->path), .keep = keep};

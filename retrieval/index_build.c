@@ -1,7 +1,7 @@
 /*
- * A generation in the making, in steps that can be spread over many calls. No lock and no snapshot is held
- * between steps, nor while rows are clustered: what goes from the store meanwhile is in the lists as a row
- * of zeros that nobody finds, because it is not in the store.
+ * A generation in the making, in steps that can be spread over many calls. No lock and no snapshot
+ * is held between steps, nor while rows are clustered: what goes from the store meanwhile is in the
+ * lists as a row of zeros that nobody finds, because it is not in the store.
  *
  *   gather   reads a sample of the vectors, evenly spread
  *   cluster  k-means of the sample: the centroids

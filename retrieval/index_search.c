@@ -1,13 +1,13 @@
 /*
- * Search in an index generation. The lists whose centroids are nearest give candidates by their codes; the
- * best of these get their cosine from the vectors in the store, as do all rows newer than the
- * generation. What the exact tier would rank first is then among them, as far as the lists that were
- * looked into hold it.
+ * Search in an index generation. The lists whose centroids are nearest give candidates by their
+ * codes; the best of these get their cosine from the vectors in the store, as do all rows newer
+ * than the generation. What the exact tier would rank first is then among them, as far as the lists
+ * that were looked into hold it.
  *
- * Ranking by keywords too needs the cosines of rows that no list gave: those that match so well that even a
- * cosine just below the lists' worst would bring them among the k best. Keyword scores are all known, so
- * these rows are too (the threshold algorithm: R. Fagin, A. Lotem, M. Naor, "Optimal Aggregation
- * Algorithms for Middleware", 2001).
+ * Ranking by keywords too needs the cosines of rows that no list gave: those that match so well
+ * that even a cosine just below the lists' worst would bring them among the k best. Keyword scores
+ * are all known, so these rows are too (the threshold algorithm: R. Fagin, A. Lotem, M. Naor,
+ * "Optimal Aggregation Algorithms for Middleware", 2001).
  */
 #include "retrieval/index_search.h"
 
@@ -233,8 +233,8 @@ static void count_wanted(const work *w, size_t *counts) {
         counts[g->labels[row]] += w->wanted[row];
 }
 
-/* Lists by nearness, until they hold enough. The rarer the rows that pass, the farther the best of them
- * lie: lists are taken in proportion to the root. */
+/* Lists by nearness, until they hold enough. The rarer the rows that pass, the farther the best of
+ * them lie: lists are taken in proportion to the root. */
 static size_t choose_probes(work *w, const size_t *counts) {
     const sat_generation *g = w->generation;
     size_t lists = g->info.lists, share = lists / PROBE_PART;

@@ -22,8 +22,8 @@ typedef struct sat_index_search {
     sat_scale scale; /* out: of the cosines of all */
 } sat_index_search;
 
-/* With generation->damaged set after DAMAGED, it is the index that is damaged, and the search can be
- * run again without it. */
+/* With generation->damaged set after DAMAGED, it is the index that is damaged, and the search can
+ * be run again without it. */
 satchel_status sat_index_search_run(sat_index_search *search, satchel_error *error);
 
 #endif

@@ -187,8 +187,8 @@ satchel_status sat_ivf_open(sat_ivf **out, satchel_context *context, size_t dime
 
 satchel_status sat_ivf_scan(const sat_ivf *ivf, const float *query, size_t list, size_t k,
                             float *scores, int64_t *positions, satchel_error *error) {
-    /* One list a call: so every row of a list can be had, which filters need, FAISS never sees a list
-     * that was not checked, and lists go to many threads. */
+    /* One list a call: so every row of a list can be had, which filters need, FAISS never sees a
+     * list that was not checked, and lists go to many threads. */
     const idx_t probe = (idx_t)list;
     const float distance = 0;
     if (list >= ivf->lists || k == 0)

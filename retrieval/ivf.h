@@ -1,11 +1,11 @@
 /*
- * Inverted lists of FAISS: vectors by their nearest centroid, 8 bits a coordinate. Centroids, the choice of
- * lists and the file they lie in are ours; FAISS encodes rows and scans lists, through its C API and
- * scripts/faiss/lists.h. Private to retrieval.
+ * Inverted lists of FAISS: vectors by their nearest centroid, 8 bits a coordinate. Centroids, the
+ * choice of lists and the file they lie in are ours; FAISS encodes rows and scans lists, through
+ * its C API and scripts/faiss/lists.h. Private to retrieval.
  *
- * FAISS's own file format is not used: reading it needs a copy of all lists, or a mapping that FAISS makes,
- * and links every kind of index it knows, 2 MB of them. Lists are scanned where the generation file is
- * mapped.
+ * FAISS's own file format is not used: reading it needs a copy of all lists, or a mapping that
+ * FAISS makes, and links every kind of index it knows, 2 MB of them. Lists are scanned where the
+ * generation file is mapped.
  */
 #ifndef SATCHEL_RETRIEVAL_IVF_H
 #define SATCHEL_RETRIEVAL_IVF_H
@@ -34,8 +34,8 @@ typedef satchel_status (*sat_ivf_place_function)(void *user, size_t list, const 
                                                  const int32_t *numbers, size_t count,
                                                  satchel_error *error);
 
-/* Encodes rows (count, dimension) for the lists labels[i], and hands each list what is new in it, rows in their
- * order. Row i has number first + i. */
+/* Encodes rows (count, dimension) for the lists labels[i], and hands each list what is new in it,
+ * rows in their order. Row i has number first + i. */
 satchel_status sat_ivf_encode(sat_ivf *ivf, const float *rows, const int32_t *labels, int32_t first,
                               size_t count, sat_ivf_place_function place, void *user,
                               satchel_error *error);
@@ -51,8 +51,8 @@ typedef struct sat_ivf_list {
 satchel_status sat_ivf_open(sat_ivf **out, satchel_context *context, size_t dimension, size_t lists,
                             const float *ranges, const uint8_t *base, const sat_ivf_list *table,
                             satchel_error *error);
-/* The k best rows of a list by query · decoded row, best first, as positions in it, -1 past the last; k is
- * at least 1. Safe for many threads. */
+/* The k best rows of a list by query · decoded row, best first, as positions in it, -1 past the
+ * last; k is at least 1. Safe for many threads. */
 satchel_status sat_ivf_scan(const sat_ivf *ivf, const float *query, size_t list, size_t k,
                             float *scores, int64_t *positions, satchel_error *error);
 

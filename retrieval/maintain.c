@@ -1,7 +1,7 @@
 /*
  * Upkeep within a time budget: documents cut for another embedder are cut again from their stored
- * text, pending chunks are embedded, the vector index is renewed, forgotten keywords are swept out, and free pages go back to
- * the file system.
+ * text, pending chunks are embedded, the vector index is renewed, forgotten keywords are swept out,
+ * and free pages go back to the file system.
  */
 #include <string.h>
 

@@ -177,8 +177,8 @@ static satchel_status embed_slice(sat_sync *sync, satchel_error *error) {
     return SATCHEL_OK;
 }
 
-/* The vector index makes search faster, not better: a sync that cannot make it has done its work all the
- * same, and upkeep will tell why. */
+/* The vector index makes search faster, not better: a sync that cannot make it has done its work
+ * all the same, and upkeep will tell why. */
 static satchel_status renew_index(sat_sync *sync, satchel_error *error) {
     bool finished = true;
     satchel_error failure = {0};

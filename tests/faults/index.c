@@ -1,13 +1,15 @@
 /*
- * The vector index under faults: every k-th allocation and file call fails, and kill -9 before every call
- * that changes a file, while an index is made, replaced and searched. Run with interpose.so preloaded:
+ * The vector index under faults: every k-th allocation and file call fails, and kill -9 before
+ * every call that changes a file, while an index is made, replaced and searched. Run with
+ * interpose.so preloaded:
  *
  *     LD_PRELOAD=interpose.so index make|search memory|file|torn once|forever FOLDER [K]
  *     LD_PRELOAD=interpose.so index kill FOLDER
  *
- * Whatever fails, the store verifies afterwards, a search finds what it found without an index, and upkeep
- * then makes a whole one, with nothing left beside it. `make` begins with an index that is due for another;
- * `search` with one that is used. Linked with the library's parts, because an index so small is not public.
+ * Whatever fails, the store verifies afterwards, a search finds what it found without an index, and
+ * upkeep then makes a whole one, with nothing left beside it. `make` begins with an index that is
+ * due for another; `search` with one that is used. Linked with the library's parts, because an
+ * index so small is not public.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -237,8 +239,8 @@ static int64_t generation_of(const handle *h) {
     return generation ? generation->info.number : 0;
 }
 
-/* A commit that failed at its last step can have happened all the same, and this process lives: else the
- * lease would have ended with it. */
+/* A commit that failed at its last step can have happened all the same, and this process lives:
+ * else the lease would have ended with it. */
 static void end_lease(handle *h) {
     satchel_error error = {0};
     sat_connection *writer;

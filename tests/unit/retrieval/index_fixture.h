@@ -1,5 +1,5 @@
-/* A store with enough vectors for an index, beside fixture.h: its documents, an exact twin to compare
- * with, and its index file. */
+/* A store with enough vectors for an index, beside fixture.h: its documents, an exact twin to
+ * compare with, and its index file. */
 #ifndef SATCHEL_TESTS_UNIT_RETRIEVAL_INDEX_FIXTURE_H
 #define SATCHEL_TESTS_UNIT_RETRIEVAL_INDEX_FIXTURE_H
 

@@ -1,5 +1,5 @@
-/* A damaged vector index never gives a wrong answer: it is refused, search goes on from the store, and upkeep
- * makes a new one. */
+/* A damaged vector index never gives a wrong answer: it is refused, search goes on from the store,
+ * and upkeep makes a new one. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -135,8 +135,8 @@ static void damage_while_open_is_found(void **state) {
     assert_true(index_serves(f));
 }
 
-/* The header's fields, each changed with the hashes put right again: what hashes do not tell is checked
- * by itself. */
+/* The header's fields, each changed with the hashes put right again: what hashes do not tell is
+ * checked by itself. */
 static void seal(fixture *f, const char *path, int64_t number) {
     uint8_t header[SAT_GENERATION_HEADER];
     int fd = open(path, O_RDWR);
@@ -153,7 +153,8 @@ static void seal(fixture *f, const char *path, int64_t number) {
 static void header_fields_are_checked(void **state) {
     fixture *f = *state;
     need_lists(f);
-    /* version, kind, size, number, fingerprint, dimension, lists, rows, sections, a kind, an offset, a size */
+    /* version, kind, size, number, fingerprint, dimension, lists, rows, sections, a kind, an
+     * offset, a size */
     const int64_t fields[] = {8, 12, 16, 24, 32, 48, 52, 56, 88, 256, 256 + 8, 256 + 16, 256 + 49};
     int64_t number = 1;
     index_maintain(f);
