@@ -79,23 +79,25 @@ bool sat_gguf_integer(const sat_gguf *gguf, const char *name, int64_t *value) {
     return key && widen(gguf->data + key->offset, key->type, value);
 }
 
-bool sat_gguf_float(const sat_gguf *gguf, const char *name, double *value) {
-    const sat_gguf_key *key = find(gguf, name);
-    if (!key)
-        return false;
-    if (key->type == SAT_GGUF_F32) {
+static bool widen_float(const uint8_t *p, uint32_t type, double *value) {
+    if (type == SAT_GGUF_F32) {
         float narrow;
-        uint32_t bits = sat_read_u32(gguf->data + key->offset);
+        uint32_t bits = sat_read_u32(p);
         memcpy(&narrow, &bits, sizeof narrow);
         *value = narrow;
         return true;
     }
-    if (key->type == SAT_GGUF_F64) {
-        uint64_t bits = sat_read_u64(gguf->data + key->offset);
+    if (type == SAT_GGUF_F64) {
+        uint64_t bits = sat_read_u64(p);
         memcpy(value, &bits, sizeof *value);
         return true;
     }
     return false;
+}
+
+bool sat_gguf_float(const sat_gguf *gguf, const char *name, double *value) {
+    const sat_gguf_key *key = find(gguf, name);
+    return key && widen_float(gguf->data + key->offset, key->type, value);
 }
 
 bool sat_gguf_bool(const sat_gguf *gguf, const char *name, bool *value) {
@@ -141,4 +143,29 @@ bool sat_gguf_array_integer(const sat_gguf *gguf, const char *name, size_t index
         return false;
     return widen(gguf->data + key->offset + index * sat_gguf_value_bytes(key->element),
                  key->element, value);
+}
+
+bool sat_gguf_array_float(const sat_gguf *gguf, const char *name, size_t index, double *value) {
+    const sat_gguf_key *key = find(gguf, name);
+    if (!key || key->type != SAT_GGUF_ARRAY || index >= key->count)
+        return false;
+    const uint8_t *p = gguf->data + key->offset + index * sat_gguf_value_bytes(key->element);
+    int64_t whole;
+    if (widen_float(p, key->element, value))
+        return true;
+    if (!widen(p, key->element, &whole))
+        return false;
+    *value = (double)whole;
+    return true;
+}
+
+bool sat_gguf_array_bytes(const sat_gguf *gguf, const char *name, const uint8_t **data,
+                          size_t *size) {
+    const sat_gguf_key *key = find(gguf, name);
+    if (!key || key->type != SAT_GGUF_ARRAY ||
+        (key->element != SAT_GGUF_U8 && key->element != SAT_GGUF_I8))
+        return false;
+    *data = gguf->data + key->offset;
+    *size = (size_t)key->count;
+    return true;
 }
