@@ -224,6 +224,7 @@ int main(int argc, char **argv) {
     check_rows();
     check_gemm();
     check_attention();
+    check_matmul();
     check_cluster();
     check_cluster_tile();
     printf("1..%u\n", tests);

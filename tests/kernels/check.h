@@ -84,6 +84,7 @@ void check_products(void);
 void check_rows(void);
 void check_gemm(void);
 void check_attention(void);
+void check_matmul(void);
 void check_cluster(void);
 void check_cluster_tile(void);
 
