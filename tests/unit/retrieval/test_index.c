@@ -243,6 +243,53 @@ static void another_handle_takes_the_new_one(void **state) {
     fixture_close(&other);
 }
 
+typedef struct searcher {
+    fixture *f;
+    _Atomic int stop, searches, failures;
+} searcher;
+
+static void *search_until_stopped(void *user) {
+    searcher *s = user;
+    for (int q = 0; !atomic_load(&s->stop); q++) {
+        const satchel_search_options options = {.struct_size = sizeof options,
+                                                .mode = q % 2 ? SATCHEL_SEARCH_VECTOR
+                                                              : SATCHEL_SEARCH_HYBRID};
+        char query[128];
+        satchel_results *results = NULL;
+        index_query(q % 10, query);
+        if (sat_store_search(&results, s->f->store, query, strlen(query), &options, NULL) ||
+            sat_results_count(results) != 10)
+            atomic_fetch_add(&s->failures, 1);
+        sat_results_close(&results);
+        atomic_fetch_add(&s->searches, 1);
+    }
+    return NULL;
+}
+
+static void searches_go_on_while_it_is_made(void **state) {
+    fixture *f = *state;
+    need_lists(f);
+    searcher s = {.f = f};
+    pthread_t threads[2];
+    for (size_t i = 0; i < SAT_COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, search_until_stopped, &s), 0);
+    index_maintain(f);
+    for (int i = 0; i < 7; i++)
+        index_add(f, 200 + i);
+    fixture_fine(f, sat_store_remove(f->store, "even/4", &f->error));
+    index_maintain(f);
+    int seen = atomic_load(&s.searches);
+    for (int waits = 0; atomic_load(&s.searches) < seen + 4 && waits < 10000; waits++)
+        usleep(1000);
+    atomic_store(&s.stop, 1);
+    for (size_t i = 0; i < SAT_COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&s.failures), 0);
+    assert_int_equal(index_number(f), 2);
+    index_expect_exact(f);
+    assert_true(index_serves(f));
+}
+
 static void a_missing_file_is_made_anew(void **state) {
     fixture *f = *state;
     need_lists(f);
@@ -488,6 +535,7 @@ int main(void) {
         TEST(rows_may_go_while_it_is_made),
         TEST(closing_leaves_no_half_file),
         TEST(another_handle_takes_the_new_one),
+        TEST(searches_go_on_while_it_is_made),
         TEST(a_missing_file_is_made_anew),
         TEST(another_model_does_not_use_it),
         TEST(read_only_handles_use_it),
