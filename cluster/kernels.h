@@ -34,7 +34,7 @@ typedef struct sat_point {
         square; /* Euclidean: ‖x'‖², rounded down. Inner product: 1 / (2 ‖x'‖), 0 for a zero row */
     float threshold; /* the score of the best centroid known so far, rounded up */
     int32_t sum;     /* Σ of the int8 values */
-    int32_t spare[2];
+    double norm;     /* ‖x‖² by the exact kernel, neither centred nor scaled */
 } sat_point;
 
 /* What quantizing gives. */

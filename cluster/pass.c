@@ -25,7 +25,8 @@ typedef struct scratch {
     float *own_low;        /* (block): lower bound on the own centroid's score */
     double *best;          /* (block): least score in double so far */
     int32_t *best_label;   /* (block): whose; −1: none yet */
-    uint32_t *lead;        /* (block): candidate with the least lower bound, in resolve */
+    uint32_t *starts;      /* (block + 2): where a row's candidates begin in `sorted` */
+    uint32_t *sorted;      /* (block · CANDIDATES_PER_ROW): candidates by row */
     uint16_t *least;       /* (block): least code over a group's panels */
     uint16_t *list;        /* (groups, block): rows that need a group */
     uint32_t *list_count;  /* (groups) */
@@ -110,8 +111,9 @@ void sat_estimate_row(const sat_space *space, const float *row, int8_t *values, 
     point->sum = q.sum;
     point->error = above(2 * sqrt(q.error));
     point->length = above(2 * sqrt(q.length));
+    point->norm = kernels->dot(row, row, space->dimension);
     if (space->inner) {
-        double length = sqrt(kernels->dot(row, row, space->dimension)) * space->factor;
+        double length = sqrt(point->norm) * space->factor;
         point->square = length > FLT_MIN ? (float)(0.5 / length) : 0;
     } else {
         point->square = below(q.square);
@@ -218,50 +220,55 @@ static void offer(const block *b, size_t row, size_t centroid) {
  * then comes down to that score, in their space and rounded up. */
 static void offer_first(const block *b, size_t row, size_t centroid) {
     const sat_space *space = b->job->pass->space;
-    const sat_centroids *centroids = b->job->centroids;
     sat_point *point = &b->points[row];
     offer(b, row, centroid);
-    double scale = (double)space->factor * space->factor, score;
+    double scale = (double)space->factor * space->factor, score, rounding;
     if (space->inner) {
         score = 2 * scale * b->own->best[row];
-        score += 0x1p-20 * fabs(score);
+        rounding = fabs(score);
     } else {
-        const float *x = b->rows + row * b->job->chunk->row_stride;
-        double square = scale * (b->own->best[row] +
-                                 space->kernels->dot(x, x, space->dimension)); /* ‖x' − c'‖² */
-        score = square - point->square + 0x1p-20 * (fabs(square) + point->square);
+        double square = scale * (b->own->best[row] + point->norm); /* ‖x' − c'‖² */
+        score = square - point->square;
+        rounding = fabs(square) + point->square;
     }
-    float threshold = (float)(score + centroids->slack[centroid]);
-    if (threshold < point->threshold)
-        point->threshold = threshold;
+    rounding = 0x1p-20 * rounding + b->job->centroids->slack[centroid];
+    if ((float)(score + rounding) < point->threshold)
+        point->threshold = (float)(score + rounding);
 }
 
-/* Scores in double the candidates that no other has ruled out. */
+/* Scores in double the candidates that no other has ruled out: row by row, so that each row is read once and
+ * the next can be fetched ahead. */
 static void resolve(const block *b) {
     scratch *own = b->own;
-    candidate *candidates = own->candidates;
+    const candidate *candidates = own->candidates;
     size_t count = own->candidate_count;
+    uint32_t *starts = own->starts;
     own->candidate_count = 0;
+    memset(starts, 0, (b->count + 2) * sizeof *starts);
     for (size_t i = 0; i < count; i++)
-        own->lead[candidates[i].row] = (uint32_t)i;
+        starts[candidates[i].row + 2]++;
+    for (size_t r = 0; r < b->count; r++)
+        starts[r + 2] += starts[r + 1];
     for (size_t i = 0; i < count; i++)
-        if (candidates[i].low < candidates[own->lead[candidates[i].row]].low)
-            own->lead[candidates[i].row] = (uint32_t)i;
-    for (size_t i = 0; i < count; i++) {
-        const candidate *c = &candidates[i];
-        const sat_point *point = &b->points[c->row];
-        if (c->low > point->threshold)
+        own->sorted[starts[candidates[i].row + 1]++] = (uint32_t)i;
+    for (size_t r = 0; r < b->count; r++) {
+        uint32_t begin = starts[r], end = starts[r + 1];
+        if (begin == end)
             continue;
-        if (own->best_label[c->row] < 0) {
-            size_t first = candidates[own->lead[c->row]].centroid;
-            if (b->labels[c->row] >= 0)
-                first = (size_t)b->labels[c->row];
-            offer_first(b, c->row, first);
-            if (c->low > point->threshold)
-                continue;
+        const sat_point *point = &b->points[r];
+        uint32_t lead = own->sorted[begin];
+        for (uint32_t i = begin + 1; i < end; i++)
+            if (candidates[own->sorted[i]].low < candidates[lead].low)
+                lead = own->sorted[i];
+        if (candidates[lead].low > point->threshold)
+            continue;
+        if (own->best_label[r] < 0)
+            offer_first(b, r, b->labels[r] >= 0 ? (size_t)b->labels[r] : candidates[lead].centroid);
+        for (uint32_t i = begin; i < end; i++) {
+            const candidate *c = &candidates[own->sorted[i]];
+            if (c->low <= point->threshold && own->best_label[r] != (int32_t)c->centroid)
+                offer(b, r, c->centroid);
         }
-        if (own->best_label[c->row] != (int32_t)c->centroid)
-            offer(b, c->row, c->centroid);
     }
 }
 
@@ -502,7 +509,8 @@ static size_t lay_out(scratch *own, uint8_t *base, size_t rows, size_t stride, s
     laid.own_low = take(base, &used, rows * sizeof *laid.own_low);
     laid.best = take(base, &used, rows * sizeof *laid.best);
     laid.best_label = take(base, &used, rows * sizeof *laid.best_label);
-    laid.lead = take(base, &used, rows * sizeof *laid.lead);
+    laid.starts = take(base, &used, (rows + 2) * sizeof *laid.starts);
+    laid.sorted = take(base, &used, rows * CANDIDATES_PER_ROW * sizeof *laid.sorted);
     laid.least = take(base, &used, rows * sizeof *laid.least);
     laid.list = take(base, &used, groups * rows * sizeof *laid.list);
     laid.list_count = take(base, &used, groups * sizeof *laid.list_count);
