@@ -17,8 +17,14 @@ enum {
 };
 
 const sat_matmul_kernels *sat_matmul_kernels_for(int32_t level) {
-    (void)level;
-    return &sat_matmul_c;
+    switch (level) {
+#if defined(__x86_64__)
+    case SATCHEL_CPU_AVX512:
+        return &sat_matmul_avx512;
+#endif
+    default:
+        return &sat_matmul_c;
+    }
 }
 
 /* ------------------------------------------------------------------ matrices */

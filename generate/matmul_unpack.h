@@ -1,0 +1,403 @@
+/*
+ * Weights of all types to the unpacked form, four rows at a time: 16 bytes of each are transposed as a matrix of
+ * 4 by 4 words, so that a vector holds 4 inputs of 4 outputs, and codes are taken out of all at once. Written
+ * with the vectors of 128 bits that GCC and Clang make of any instruction set; every level's file includes
+ * it and compiles it with its own flags. quants.c and quants_k.c say what the bytes mean.
+ *
+ * The file that includes it defines before
+ *   HALVES_TO_FLOATS(out, in)    32 of them, exact
+ *   LOOK_UP(book, index)         book[index] of each byte, index < 16; all of type byte_x16
+ */
+#ifndef SATCHEL_GENERATE_MATMUL_UNPACK_H
+#define SATCHEL_GENERATE_MATMUL_UNPACK_H
+
+#include <string.h>
+
+#include "generate/matmul_kernels.h"
+
+typedef uint8_t byte_x16 __attribute__((vector_size(16)));
+typedef uint32_t word_x4 __attribute__((vector_size(16)));
+typedef int32_t int_x4 __attribute__((vector_size(16)));
+
+#define UNPACK static inline __attribute__((always_inline))
+/* A loop of constant length, always unrolled. */
+#define REPEAT(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
+
+enum { ROWS_AT_ONCE = 4, PIECE = 16 };
+
+/* ------------------------------------------------------------------ vectors */
+
+UNPACK word_x4 load_words(const uint8_t *p) {
+    word_x4 x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+UNPACK void store_words(void *p, word_x4 x) {
+    memcpy(p, &x, sizeof x);
+}
+
+UNPACK word_x4 spread(uint32_t x) {
+    return (word_x4){x, x, x, x};
+}
+
+/* Four bytes of each of four rows. */
+UNPACK word_x4 gather(const uint8_t *const *rows, size_t at) {
+    return (word_x4){sat_read_u32(rows[0] + at), sat_read_u32(rows[1] + at),
+                     sat_read_u32(rows[2] + at), sat_read_u32(rows[3] + at)};
+}
+
+/* out[i]: bytes at + 4i … at + 4i + 3 of each of four rows. */
+UNPACK void transpose(word_x4 out[4], const uint8_t *const *rows, size_t at) {
+    word_x4 a = load_words(rows[0] + at), b = load_words(rows[1] + at);
+    word_x4 c = load_words(rows[2] + at), d = load_words(rows[3] + at);
+    word_x4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    word_x4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    out[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    out[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    out[2] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    out[3] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+}
+
+UNPACK word_x4 nibbles(word_x4 x, int high) {
+    return (high ? x >> 4 : x) & spread(0x0f0f0f0f);
+}
+
+UNPACK word_x4 through(const uint8_t book[16], word_x4 x) {
+    byte_x16 values;
+    memcpy(&values, book, sizeof values);
+    return (word_x4)LOOK_UP(values, (byte_x16)x);
+}
+
+/* ------------------------------------------------------------------ scales */
+
+/* The halves at `at` of `count` blocks of 32 rows to floats, `step` bytes from block to block. All are
+ * collected before any is converted: a vector load of bytes just stored would wait for them. */
+UNPACK void scales_of(void *out, size_t step, const uint8_t *const rows[SAT_STRIP],
+                      size_t block_bytes, size_t first, size_t count, size_t at) {
+    uint16_t half[16][SAT_STRIP];
+    for (size_t b = 0; b < count; b += 16) {
+        size_t some = count - b < 16 ? count - b : 16;
+        for (size_t c = 0; c < SAT_STRIP; c++) {
+            const uint8_t *row = rows[c] + (first + b) * block_bytes + at;
+            for (size_t i = 0; i < some; i++, row += block_bytes)
+                memcpy(&half[i][c], row, 2);
+        }
+        for (size_t i = 0; i < some; i++)
+            HALVES_TO_FLOATS((float *)((char *)out + (b + i) * step), half[i]);
+    }
+}
+
+/* ------------------------------------------------------------------ blocks of 32 */
+
+/* Bits 4i … 4i + 3 of each row's word as the bit `to` of 4 bytes. */
+UNPACK word_x4 bits_of_step(word_x4 x, int i, int to) {
+    x = x >> (4 * i) & spread(15);
+    x |= x << 7;
+    x |= x << 14;
+    return (x & spread(0x01010101)) << to;
+}
+
+/* Four outputs from column c on of a block of a type whose codes are nibbles: 16 bytes at `at`, fifth bits at
+ * `fifth` (0: none), through a book (NULL: none). */
+UNPACK void block_of_nibbles(sat_strip_block *out, int c, const uint8_t *const *rows, size_t at,
+                             size_t fifth, const uint8_t *book) {
+    word_x4 v[4], high = fifth ? gather(rows, fifth) : spread(0);
+    transpose(v, rows, at);
+    REPEAT(half, 2)
+    REPEAT(i, 4) {
+        word_x4 code = nibbles(v[i], half);
+        if (fifth)
+            code |= bits_of_step(high, 4 * half + i, 4);
+        if (book)
+            code = through(book, code);
+        store_words(out->code[4 * half + i][c], code);
+    }
+}
+
+UNPACK void block_of_bytes(sat_strip_block *out, int c, const uint8_t *const *rows, size_t at) {
+    REPEAT(half, 2) {
+        word_x4 v[4];
+        transpose(v, rows, at + 16 * (size_t)half);
+        REPEAT(i, 4)
+        store_words(out->code[4 * half + i][c], v[i] ^ spread(0x80808080));
+    }
+}
+
+/* Half a block of 64: 8 bytes hold 16 codes. */
+UNPACK void block_of_nvfp4(sat_strip_block *out, int c, const uint8_t *const *rows, size_t half) {
+    word_x4 v[4];
+    transpose(v, rows, 4 + 16 * half);
+    REPEAT(i, 4) {
+        store_words(out->code[4 * (i / 2) + i % 2][c], through(sat_e2m1_codes, nibbles(v[i], 0)));
+        store_words(out->code[4 * (i / 2) + i % 2 + 2][c],
+                    through(sat_e2m1_codes, nibbles(v[i], 1)));
+    }
+}
+
+UNPACK void small_block(sat_strip_block *out, int c, const uint8_t *const *rows, uint32_t type,
+                        size_t index) {
+    switch (type) {
+    case SAT_GGML_Q4_0:
+        block_of_nibbles(out, c, rows, 2, 0, NULL);
+        break;
+    case SAT_GGML_Q4_1:
+        block_of_nibbles(out, c, rows, 4, 0, NULL);
+        break;
+    case SAT_GGML_Q5_0:
+        block_of_nibbles(out, c, rows, 6, 2, NULL);
+        break;
+    case SAT_GGML_Q5_1:
+        block_of_nibbles(out, c, rows, 8, 4, NULL);
+        break;
+    case SAT_GGML_Q8_0:
+        block_of_bytes(out, c, rows, 2);
+        break;
+    case SAT_GGML_IQ4_NL:
+        block_of_nibbles(out, c, rows, 2, 0, sat_iq4_codes);
+        break;
+    case SAT_GGML_MXFP4:
+        REPEAT(i, ROWS_AT_ONCE)
+        out->scale[c + i] = sat_e8m0_half(rows[i][0]);
+        block_of_nibbles(out, c, rows, 1, 0, sat_e2m1_codes);
+        break;
+    default: /* NVFP4 */
+        REPEAT(i, ROWS_AT_ONCE) {
+            out->scale[c + i] = sat_ue4m3_half(rows[i][index % 2 * 2]);
+            out->more[c + i] = sat_ue4m3_half(rows[i][index % 2 * 2 + 1]);
+        }
+        block_of_nvfp4(out, c, rows, index % 2);
+        break;
+    }
+}
+
+UNPACK void small_blocks(sat_strip_block *out, uint32_t type, size_t block_bytes,
+                         const uint8_t *const rows[SAT_STRIP], size_t first, size_t count) {
+    size_t halving = type == SAT_GGML_NVFP4; /* two of ours in one of its blocks */
+    if (type != SAT_GGML_MXFP4 && type != SAT_GGML_NVFP4)
+        scales_of(out->scale, sizeof *out, rows, block_bytes, first, count, 0);
+    if (type == SAT_GGML_Q4_1 || type == SAT_GGML_Q5_1)
+        scales_of(out->more, sizeof *out, rows, block_bytes, first, count, 2);
+    for (int c = 0; c < SAT_STRIP; c += ROWS_AT_ONCE)
+        for (size_t b = 0; b < count; b++) {
+            const uint8_t *four[ROWS_AT_ONCE];
+            REPEAT(i, ROWS_AT_ONCE)
+            four[i] = rows[c + i] + (first + b) / (1 + halving) * block_bytes;
+            small_block(&out[b], c, four, type, first + b);
+        }
+}
+
+static void unpack_32(sat_strip_block *out, uint32_t type, const uint8_t *const rows[SAT_STRIP],
+                      size_t first, size_t count) {
+    switch (type) {
+#define TYPE(name, bytes)                                                                          \
+    case name:                                                                                     \
+        small_blocks(out, name, bytes, rows, first, count);                                        \
+        break;
+        TYPE(SAT_GGML_Q4_0, 18)
+        TYPE(SAT_GGML_Q4_1, 20)
+        TYPE(SAT_GGML_Q5_0, 22)
+        TYPE(SAT_GGML_Q5_1, 24)
+        TYPE(SAT_GGML_Q8_0, 34)
+        TYPE(SAT_GGML_IQ4_NL, 18)
+        TYPE(SAT_GGML_MXFP4, 17)
+        TYPE(SAT_GGML_NVFP4, 36)
+#undef TYPE
+    default:
+        break;
+    }
+}
+
+/* ------------------------------------------------------------------ blocks of 256 */
+
+/* Scales of `groups` groups and what they make of minima: of their own (NULL: scale · offset). */
+UNPACK void store_scales(sat_strip_super *out, int c, const word_x4 *scale, const word_x4 *minimum,
+                         int offset, int groups) {
+    REPEAT(j, groups)
+    store_words(&out->scale[j][c], scale[j]);
+    REPEAT(p, groups / 2) {
+        word_x4 low = minimum ? minimum[2 * p] : scale[2 * p] * spread((uint32_t)offset);
+        word_x4 high = minimum ? minimum[2 * p + 1] : scale[2 * p + 1] * spread((uint32_t)offset);
+        store_words(out->minimum[p][c], (low & spread(0xffff)) | high << 16);
+    }
+}
+
+/* Byte j of each word. */
+UNPACK word_x4 byte_of(word_x4 x, int j) {
+    return x >> (8 * j) & spread(255);
+}
+
+/* Codes of `width` bits from `pieces` times 16 bytes: each run of 32 bytes holds 8 / width runs of 32 codes. Bits
+ * above them from `top` (NULL: none): one a code, a plane for each 32 codes, from 32 bytes. */
+UNPACK void store_planes(sat_strip_super *out, int c, const uint8_t *const *rows, size_t at,
+                         int width, word_x4 (*top)[4]) {
+    const int planes = 8 / width;
+    const word_x4 mask = spread(0x01010101u * ((1u << width) - 1));
+    REPEAT(piece, 2 * width) {
+        word_x4 v[4];
+        transpose(v, rows, at + PIECE * (size_t)piece);
+        REPEAT(plane, planes) {
+            const int run = piece / 2 * planes + plane;
+            REPEAT(i, 4) {
+                word_x4 code = v[i] >> (plane * width) & mask;
+                if (top)
+                    code |= (top[piece % 2][i] >> run & spread(0x01010101)) << width;
+                store_words(out->code[8 * run + piece % 2 * 4 + i][c], code);
+            }
+        }
+    }
+}
+
+UNPACK void super_q2(sat_strip_super *out, int c, const uint8_t *const *rows) {
+    word_x4 v[4], scale[16], minimum[16];
+    transpose(v, rows, 0);
+    REPEAT(j, 16) {
+        scale[j] = byte_of(nibbles(v[j / 4], 0), j % 4);
+        minimum[j] = byte_of(nibbles(v[j / 4], 1), j % 4);
+    }
+    store_scales(out, c, scale, minimum, 0, 16);
+    store_planes(out, c, rows, 16, 2, NULL);
+}
+
+UNPACK void super_q3(sat_strip_super *out, int c, const uint8_t *const *rows) {
+    word_x4 top[2][4], low[2] = {gather(rows, 96), gather(rows, 100)}, high = gather(rows, 104);
+    word_x4 scale[16];
+    REPEAT(j, 16) {
+        word_x4 four = nibbles(low[j / 4 % 2], j / 8);
+        four |= (high >> (j / 4 * 2) & spread(0x03030303)) << 4;
+        scale[j] = byte_of(four, j % 4) - spread(32);
+    }
+    store_scales(out, c, scale, NULL, 4, 16);
+    REPEAT(half, 2)
+    transpose(top[half], rows, 16 * (size_t)half);
+    store_planes(out, c, rows, 32, 2, top);
+}
+
+UNPACK void super_q4_q5(sat_strip_super *out, int c, const uint8_t *const *rows, int five) {
+    word_x4 v[4], scale[8], minimum[8], top[2][4];
+    const word_x4 six = spread(0x3f3f3f3f), upper = spread(0x30303030);
+    transpose(v, rows, 0);
+    REPEAT(j, 4) {
+        scale[j] = byte_of(v[1] & six, j);
+        minimum[j] = byte_of(v[2] & six, j);
+        scale[j + 4] = byte_of(nibbles(v[3], 0) | (v[1] >> 2 & upper), j);
+        minimum[j + 4] = byte_of(nibbles(v[3], 1) | (v[2] >> 2 & upper), j);
+    }
+    store_scales(out, c, scale, minimum, 0, 8);
+    if (five) {
+        REPEAT(half, 2)
+        transpose(top[half], rows, 16 + 16 * (size_t)half);
+        store_planes(out, c, rows, 48, 4, top);
+    } else {
+        store_planes(out, c, rows, 16, 4, NULL);
+    }
+}
+
+UNPACK void super_q6(sat_strip_super *out, int c, const uint8_t *const *rows) {
+    word_x4 v[4], scale[16];
+    transpose(v, rows, 192);
+    REPEAT(j, 16) /* signed bytes */
+    scale[j] = (word_x4)((int_x4)(v[j / 4] << (24 - 8 * (j % 4))) >> 24);
+    store_scales(out, c, scale, NULL, 32, 16);
+    REPEAT(run, 2) { /* 64 bytes of lower bits and 32 of upper ones hold 128 codes */
+        word_x4 high[2][4];
+        REPEAT(half, 2)
+        transpose(high[half], rows, 128 + 32 * (size_t)run + 16 * (size_t)half);
+        REPEAT(piece, 4) {
+            transpose(v, rows, 64 * (size_t)run + PIECE * (size_t)piece);
+            REPEAT(nibble, 2)
+            REPEAT(i, 4) {
+                word_x4 upper = high[piece % 2][i] >> (2 * (piece / 2 + 2 * nibble));
+                store_words(out->code[32 * run + 4 * piece + 16 * nibble + i][c],
+                            nibbles(v[i], nibble) | (upper & spread(0x03030303)) << 4);
+            }
+        }
+    }
+}
+
+UNPACK void super_iq4(sat_strip_super *out, int c, const uint8_t *const *rows) {
+    word_x4 high = gather(rows, 0) >> 16, low = gather(rows, 4), scale[8], v[4];
+    REPEAT(j, 8)
+    scale[j] = ((low >> (4 * j) & spread(15)) | (high >> (2 * j) & spread(3)) << 4) - spread(32);
+    store_scales(out, c, scale, NULL, SAT_IQ4_OFFSET, 8);
+    REPEAT(j, 8) {
+        transpose(v, rows, 8 + PIECE * (size_t)j);
+        REPEAT(half, 2)
+        REPEAT(i, 4)
+        store_words(out->code[8 * j + 4 * half + i][c],
+                    through(sat_iq4_codes, nibbles(v[i], half)));
+    }
+}
+
+UNPACK void super_tq2(sat_strip_super *out, int c, const uint8_t *const *rows) {
+    word_x4 scale[8];
+    REPEAT(j, 8)
+    scale[j] = spread(1);
+    store_scales(out, c, scale, NULL, 1, 8);
+    store_planes(out, c, rows, 0, 2, NULL);
+}
+
+UNPACK void super_block(sat_strip_super *out, int c, const uint8_t *const *rows, uint32_t type) {
+    switch (type) {
+    case SAT_GGML_Q2_K:
+        super_q2(out, c, rows);
+        break;
+    case SAT_GGML_Q3_K:
+        super_q3(out, c, rows);
+        break;
+    case SAT_GGML_Q4_K:
+        super_q4_q5(out, c, rows, 0);
+        break;
+    case SAT_GGML_Q5_K:
+        super_q4_q5(out, c, rows, 1);
+        break;
+    case SAT_GGML_Q6_K:
+        super_q6(out, c, rows);
+        break;
+    case SAT_GGML_IQ4_XS:
+        super_iq4(out, c, rows);
+        break;
+    default: /* TQ2_0 */
+        super_tq2(out, c, rows);
+        break;
+    }
+}
+
+UNPACK void super_blocks(sat_strip_super *out, uint32_t type, size_t block_bytes, size_t d,
+                         size_t least, const uint8_t *const rows[SAT_STRIP], size_t first,
+                         size_t count) {
+    scales_of(out->d, sizeof *out, rows, block_bytes, first, count, d);
+    if (least != d)
+        scales_of(out->least, sizeof *out, rows, block_bytes, first, count, least);
+    for (size_t b = 0; b < count; b++)
+        for (int c = 0; c < SAT_STRIP; c += ROWS_AT_ONCE) {
+            const uint8_t *four[ROWS_AT_ONCE];
+            REPEAT(i, ROWS_AT_ONCE)
+            four[i] = rows[c + i] + (first + b) * block_bytes;
+            super_block(&out[b], c, four, type);
+        }
+}
+
+static void unpack_256(sat_strip_super *out, uint32_t type, const uint8_t *const rows[SAT_STRIP],
+                       size_t first, size_t count) {
+    switch (type) {
+#define TYPE(name, bytes, d, least)                                                                \
+    case name:                                                                                     \
+        super_blocks(out, name, bytes, d, least, rows, first, count);                              \
+        break;
+        TYPE(SAT_GGML_Q2_K, 84, 80, 82)
+        TYPE(SAT_GGML_Q3_K, 110, 108, 108)
+        TYPE(SAT_GGML_Q4_K, 144, 0, 2)
+        TYPE(SAT_GGML_Q5_K, 176, 0, 2)
+        TYPE(SAT_GGML_Q6_K, 210, 208, 208)
+        TYPE(SAT_GGML_IQ4_XS, 136, 0, 0)
+        TYPE(SAT_GGML_TQ2_0, 66, 64, 64)
+#undef TYPE
+    default:
+        break;
+    }
+}
+
+#endif

@@ -1,0 +1,106 @@
+/* What the levels of x86-64 share in products with weights of all types: unpacking, and rows to int8. */
+#ifndef SATCHEL_GENERATE_MATMUL_X86_H
+#define SATCHEL_GENERATE_MATMUL_X86_H
+
+#include <immintrin.h>
+
+#define INLINE static inline __attribute__((always_inline))
+/* A loop of constant length over registers, always unrolled. */
+#define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
+/* Keeps a sum in one register over a loop: GCC would copy it there and back in each round. */
+#if defined(__AVX512F__)
+#define KEEP(x) __asm__("" : "+v"(x))
+#else
+#define KEEP(x) __asm__("" : "+x"(x))
+#endif
+
+#define HALVES_TO_FLOATS(out, in)                                                                  \
+    EACH (i_, 4)                                                                                   \
+    _mm256_storeu_ps((out) + 8 * i_,                                                               \
+                     _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)((in) + 8 * i_))))
+#define LOOK_UP(book, index) (byte_x16) _mm_shuffle_epi8((__m128i)(book), (__m128i)(index))
+
+#include "generate/matmul_unpack.h"
+
+/* ------------------------------------------------------------------ rows to int8 */
+
+INLINE __m256i magnitudes(const float *x) {
+    return _mm256_and_si256(_mm256_castps_si256(_mm256_loadu_ps(x)), _mm256_set1_epi32(0x7fffffff));
+}
+
+/* The largest magnitude of `count` floats; magnitudes' bits order like them and put NaN above infinity. */
+INLINE float largest_of(const float *x, const int count) {
+    __m256i a = magnitudes(x), b = magnitudes(x + 8);
+    for (int i = 16; i < count; i += 16) {
+        a = _mm256_max_epi32(a, magnitudes(x + i));
+        b = _mm256_max_epi32(b, magnitudes(x + i + 8));
+    }
+    a = _mm256_max_epi32(a, b);
+    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
+    return _mm_cvtss_f32(_mm_castsi128_ps(m));
+}
+
+/* 32 values, and the sums of both halves. */
+INLINE void round_32(int8_t *values, int16_t *sums, const float *x, __m256 inverse) {
+    __m256i q[4];
+    EACH (i, 4)
+        q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * i), inverse));
+    __m256i all =
+        _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+    all = _mm256_permutevar8x32_epi32(all, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    _mm256_storeu_si256((__m256i *)values, all);
+    __m256i s = _mm256_maddubs_epi16(_mm256_set1_epi8(1), all);
+    s = _mm256_madd_epi16(s, _mm256_set1_epi16(1));
+    s = _mm256_add_epi32(s, _mm256_shuffle_epi32(s, 0x4e));
+    s = _mm256_add_epi32(s, _mm256_shuffle_epi32(s, 0xb1));
+    sums[0] = (int16_t)_mm_cvtsi128_si32(_mm256_castsi256_si128(s));
+    sums[1] = (int16_t)_mm_cvtsi128_si32(_mm256_extracti128_si256(s, 1));
+}
+
+/* One block of 32 or 256; sums of each 16. */
+INLINE void quantize_block(int8_t *values, float *scale, int16_t *sums, const float *x,
+                           const int count) {
+    float amax = largest_of(x, count);
+    if (!(amax >= SAT_ROW_TINY) || amax > 3.4028234e38f) {
+        memset(values, 0, (size_t)count);
+        memset(sums, 0, (size_t)count / 16 * sizeof *sums);
+        *scale = amax < SAT_ROW_TINY ? 0.0f
+                                     : _mm_cvtss_f32(_mm_castsi128_ps(_mm_set1_epi32(0x7fc00000)));
+        return;
+    }
+    __m256 inverse = _mm256_set1_ps(127.0f / amax);
+    *scale = amax * (1.0f / 127.0f);
+    for (int i = 0; i < count; i += 32)
+        round_32(values + i, sums + i / 16, x + i, inverse);
+}
+
+static void quantize_32(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k) {
+    for (size_t i = 0; i < k; i += SAT_BLOCK)
+        quantize_block(values + i, scales++, sums + i / 16, x + i, SAT_BLOCK);
+}
+
+static void quantize_256(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k) {
+    for (size_t i = 0; i < k; i += SAT_SUPER_BLOCK, sums += SAT_SUMS_256) {
+        quantize_block(values + i, scales++, sums, x + i, SAT_SUPER_BLOCK);
+        for (int j = 0; j < 8; j++)
+            sums[16 + j] = (int16_t)(sums[2 * j] + sums[2 * j + 1]);
+    }
+}
+
+/* ------------------------------------------------------------------ operands */
+
+/* Four values, or two sums, as they lie in memory. */
+INLINE int32_t word_at(const void *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* What `offset` adds too much to the sum of 32 codes times values, or of 16. */
+INLINE int32_t surplus(const int16_t *sums, int offset, const int halves) {
+    return -offset * (halves == 2 ? sums[0] + sums[1] : sums[0]);
+}
+
+#endif
