@@ -75,10 +75,8 @@ static void add_text(sat_sha256 *hash, const char *text, size_t length) {
     sat_sha256_add(hash, text, length);
 }
 
-/* Names the vectors: whatever changes them changes it. Of each tensor's data three samples are taken,
- * so that a large file is not read whole when it is opened. */
+/* Names the vectors: whatever changes them changes it. */
 static void make_fingerprint(sat_encoder *encoder) {
-    enum { SAMPLE = 256 };
     const sat_plan *plan = &encoder->plan;
     int64_t settings[] = {(int64_t)plan->dimension, (int64_t)plan->layer_count,
                           (int64_t)plan->heads, plan->pooling, (int64_t)plan->max_tokens};
@@ -90,19 +88,7 @@ static void make_fingerprint(sat_encoder *encoder) {
     for (int role = 0; role < 2; role++)
         add_text(&hash, encoder->prefix[role], encoder->prefix_length[role]);
     sat_wordpiece_fingerprint(encoder->wordpiece, &hash);
-    for (size_t i = 0; i < sat_gguf_tensor_count(encoder->gguf); i++) {
-        const sat_tensor *tensor = sat_gguf_tensor_at(encoder->gguf, i);
-        const uint8_t *data = tensor->data;
-        add_text(&hash, tensor->name, strlen(tensor->name));
-        sat_sha256_add(&hash, tensor->shape, sizeof tensor->shape);
-        sat_sha256_add(&hash, &tensor->type, sizeof tensor->type);
-        size_t size = (size_t)tensor->bytes, sample = size < SAMPLE ? size : SAMPLE;
-        if (data) {
-            sat_sha256_add(&hash, data, sample);
-            sat_sha256_add(&hash, data + (size - sample) / 2, sample);
-            sat_sha256_add(&hash, data + (size - sample), sample);
-        }
-    }
+    sat_gguf_sample(encoder->gguf, &hash);
     uint8_t digest[32];
     sat_sha256_end(&hash, digest);
     sat_hex(encoder->fingerprint, digest, (sizeof encoder->fingerprint - 1) / 2);

@@ -4,6 +4,7 @@
  * Every kernel gives a row the same bits whatever rows stand beside it, so a text's vector does not
  * depend on its batch.
  */
+#include "generate/cutter.h"
 #include "generate/encoder.h"
 
 #include <math.h>
@@ -23,39 +24,21 @@ typedef struct work {
 
 /* ------------------------------------------------------------------ scratch */
 
-typedef struct cutter {
-    uint8_t *base; /* NULL while measuring */
-    size_t used;
-    bool overflow;
-} cutter;
-
-static void *cut(cutter *c, size_t count, size_t size) {
-    size_t bytes, padded, end;
-    if (!sat_mul_size(count, size, &bytes) || !sat_add_size(bytes, 63, &padded) ||
-        !sat_add_size(c->used, padded & ~(size_t)63, &end)) {
-        c->overflow = true;
-        return NULL;
-    }
-    void *piece = c->base ? c->base + c->used : NULL;
-    c->used = end;
-    return piece;
-}
-
-static sat_q8_rows cut_q8(cutter *c, size_t rows, size_t columns) {
+static sat_q8_rows cut_q8(sat_cutter *c, size_t rows, size_t columns) {
     sat_q8_rows q8 = {.columns = columns};
-    q8.values = cut(c, rows, columns);
-    q8.scales = cut(c, rows, columns / SAT_Q8_BLOCK * sizeof(float));
+    q8.values = sat_cut(c, rows, columns);
+    q8.scales = sat_cut(c, rows, columns / SAT_Q8_BLOCK * sizeof(float));
     return q8;
 }
 
-static void lay_out(cutter *c, const sat_plan *plan, size_t rows, size_t longest, work *w) {
+static void lay_out(sat_cutter *c, const sat_plan *plan, size_t rows, size_t longest, work *w) {
     size_t d = plan->dimension, wide = plan->ffn > d ? plan->ffn : d;
     memset(w, 0, sizeof *w);
-    w->x = (sat_rows){cut(c, rows, d * sizeof(float)), d};
-    w->qkv = (sat_rows){cut(c, rows, 3 * d * sizeof(float)), 3 * d};
+    w->x = (sat_rows){sat_cut(c, rows, d * sizeof(float)), d};
+    w->qkv = (sat_rows){sat_cut(c, rows, 3 * d * sizeof(float)), 3 * d};
     w->y = (sat_rows){w->qkv.data, d};
     if (plan->attended_rows || plan->hidden_rows)
-        w->wide = (sat_rows){cut(c, rows, wide * sizeof(float)), wide};
+        w->wide = (sat_rows){sat_cut(c, rows, wide * sizeof(float)), wide};
     if (plan->input_q8 || plan->attended_q8) {
         w->x_q8 = cut_q8(c, rows, d + plan->doubled * SAT_Q8_BLOCK);
         w->attended_q8 = w->x_q8;
@@ -66,11 +49,11 @@ static void lay_out(cutter *c, const sat_plan *plan, size_t rows, size_t longest
     size_t attention = sat_attention_scratch(longest, plan->head_dimension);
     if (attention == 0)
         c->overflow = true;
-    w->attention = cut(c, attention, 1);
+    w->attention = sat_cut(c, attention, 1);
 }
 
 size_t sat_forward_scratch(const sat_plan *plan, size_t rows, size_t longest) {
-    cutter c = {NULL, 0, false};
+    sat_cutter c = {NULL, 0, false};
     work w;
     lay_out(&c, plan, rows, longest, &w);
     return c.overflow ? 0 : c.used;
@@ -245,7 +228,7 @@ bool sat_forward(const sat_kernels *kernels, const sat_vector_kernels *vector, c
         size_t length = batch->starts[t + 1] - batch->starts[t];
         longest = length > longest ? length : longest;
     }
-    cutter c = {scratch, 0, false};
+    sat_cutter c = {scratch, 0, false};
     lay_out(&c, plan, p.rows, longest, &p.w);
     embed(&p, vector);
     for (size_t i = 0; i < plan->layer_count; i++)

@@ -79,6 +79,10 @@ struct sat_gguf {
 /* Bytes of a value of fixed size; 0 for strings, arrays and unknown types. */
 uint32_t sat_gguf_value_bytes(uint32_t type);
 
+/* Feeds the names, shapes, types of all tensors, and of each one's data three samples, so that a large file
+ * is not read whole when it is opened. */
+void sat_gguf_sample(const sat_gguf *gguf, sat_sha256 *hash);
+
 /* The slot that holds `name`, or the empty one where it belongs. */
 uint32_t *sat_gguf_slot(const sat_gguf *gguf, const sat_gguf_index *index, const char *name);
 

@@ -1,0 +1,150 @@
+/* Pages of keys and values. */
+#include "generate/kv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "generate/decoder.h"
+
+enum { BLOCK = 32, BLOCK_BYTES = 34 };
+
+static size_t row_bytes(const sat_kv *kv) {
+    switch (kv->type) {
+    case SAT_KV_F32:
+        return kv->head_dim * sizeof(float);
+    case SAT_KV_F16:
+        return kv->head_dim * sizeof(uint16_t);
+    case SAT_KV_Q8_0:
+        return kv->head_dim % BLOCK ? 0 : kv->head_dim / BLOCK * BLOCK_BYTES;
+    default:
+        return 0;
+    }
+}
+
+static size_t page_bytes(const sat_kv *kv) {
+    size_t bytes = row_bytes(kv);
+    if (!sat_mul_size(bytes, SAT_KV_PAGE * 2, &bytes) || !sat_mul_size(bytes, kv->heads, &bytes) ||
+        !sat_mul_size(bytes, kv->layers, &bytes))
+        return SIZE_MAX;
+    return bytes;
+}
+
+static size_t pages_of(size_t positions) {
+    return positions / SAT_KV_PAGE + (positions % SAT_KV_PAGE != 0);
+}
+
+size_t sat_kv_size(const sat_kv *kv, size_t positions) {
+    size_t bytes = page_bytes(kv);
+    if (bytes == SIZE_MAX || !sat_mul_size(bytes, pages_of(positions), &bytes))
+        return SIZE_MAX;
+    return bytes;
+}
+
+satchel_status sat_kv_open(sat_kv *kv, size_t positions, satchel_error *error) {
+    kv->row_bytes = row_bytes(kv);
+    kv->page_bytes = page_bytes(kv);
+    kv->page_count = 0;
+    size_t count = pages_of(positions), all = sat_kv_size(kv, positions);
+    kv->pages = sat_calloc(kv->memory, count, sizeof *kv->pages);
+    if (!kv->pages)
+        return sat_memory_fail(kv->memory, all, error);
+    for (size_t i = 0; i < count; i++) {
+        kv->pages[i] = sat_alloc_aligned(kv->memory, kv->page_bytes);
+        if (!kv->pages[i])
+            return sat_memory_fail(kv->memory, (count - i) * kv->page_bytes, error);
+        kv->page_count = i + 1;
+    }
+    return SATCHEL_OK;
+}
+
+void sat_kv_close(sat_kv *kv) {
+    for (size_t i = 0; i < kv->page_count; i++)
+        sat_free_aligned(kv->memory, kv->pages[i]);
+    sat_free(kv->memory, kv->pages);
+    kv->pages = NULL;
+    kv->page_count = 0;
+}
+
+/* The nearest IEEE half, ties to even; too large becomes infinite. */
+static uint16_t half_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u)
+        return (uint16_t)(sign | 0x7e00u);
+    if (magnitude >= 0x477ff000u) /* 65520 */
+        return (uint16_t)(sign | 0x7c00u);
+    if (magnitude < 0x38800000u) { /* subnormal: steps of 2^-24, rounded by the addition */
+        float shifted, least = 0.5f;
+        memcpy(&shifted, &magnitude, sizeof shifted);
+        shifted += least;
+        memcpy(&magnitude, &shifted, sizeof magnitude);
+        return (uint16_t)(sign | (magnitude - 0x3f000000u));
+    }
+    magnitude += 0xfffu + (magnitude >> 13 & 1);
+    return (uint16_t)(sign | (magnitude - 0x38000000u) >> 13);
+}
+
+static void quantize(uint8_t *out, const float *x) {
+    float most = 0;
+    for (int i = 0; i < BLOCK; i++) {
+        float size = fabsf(x[i]);
+        if (!(size <= most)) /* a NaN wins and stays */
+            most = size;
+    }
+    float scale = most / 127, inverse = scale > 0 ? 127 / most : 0;
+    uint16_t half = half_of(scale);
+    memcpy(out, &half, sizeof half);
+    for (int i = 0; i < BLOCK; i++) {
+        float steps = x[i] * inverse;
+        /* Compared so that what is no number becomes 0: its cast would be undefined. The largest may come
+         * out a little above 127. */
+        out[2 + i] = (uint8_t)(int8_t)(steps > -127.5f && steps < 127.5f ? lrintf(steps) : 0);
+    }
+}
+
+static uint8_t *row_at(const sat_kv *kv, size_t layer, int which, size_t page, size_t head,
+                       size_t place) {
+    size_t row = ((layer * 2 + (size_t)which) * kv->heads + head) * SAT_KV_PAGE + place;
+    return kv->pages[page] + row * kv->row_bytes;
+}
+
+void sat_kv_store(const sat_kv *kv, size_t layer, int which, size_t position, const float *values) {
+    size_t page = position / SAT_KV_PAGE, place = position % SAT_KV_PAGE, n = kv->head_dim;
+    for (size_t head = 0; head < kv->heads; head++, values += n) {
+        uint8_t *row = row_at(kv, layer, which, page, head, place);
+        if (kv->type == SAT_KV_F32) {
+            memcpy(row, values, kv->row_bytes);
+        } else if (kv->type == SAT_KV_F16) {
+            for (size_t i = 0; i < n; i++) {
+                uint16_t half = half_of(values[i]);
+                memcpy(row + i * sizeof half, &half, sizeof half);
+            }
+        } else {
+            for (size_t i = 0; i < n; i += BLOCK, row += BLOCK_BYTES)
+                quantize(row, values + i);
+        }
+    }
+}
+
+const float *sat_kv_load(const sat_kv *kv, size_t layer, int which, size_t page, size_t head,
+                         size_t count, float *scratch) {
+    const uint8_t *row = row_at(kv, layer, which, page, head, 0);
+    size_t n = kv->head_dim;
+    if (kv->type == SAT_KV_F32)
+        return (const float *)(const void *)row; /* pages and rows of floats are aligned */
+    if (kv->type == SAT_KV_F16) {
+        kv->vector->from_f16(scratch, (const uint16_t *)(const void *)row, count * n);
+        return scratch;
+    }
+    float *out = scratch;
+    for (size_t block = 0; block < count * (n / BLOCK); block++, row += BLOCK_BYTES, out += BLOCK) {
+        uint16_t half;
+        float scale;
+        memcpy(&half, row, sizeof half);
+        kv->vector->from_f16(&scale, &half, 1);
+        for (int i = 0; i < BLOCK; i++)
+            out[i] = scale * (float)(int8_t)row[2 + i];
+    }
+    return scratch;
+}

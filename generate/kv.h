@@ -1,0 +1,43 @@
+/*
+ * The keys and values of a sequence, in pages of SAT_KV_PAGE positions. A page holds all layers:
+ *
+ *   [layer][key, value][head][position in the page] → one head's values, as
+ *     F32, F16   (head_dim)
+ *     Q8_0       (head_dim / 32) of { IEEE half scale; int8 [32] }
+ *
+ * so that attention reads a head's page in one run. Pages begin at multiples of SAT_KV_PAGE whatever was
+ * appended when: results do not depend on how tokens came.
+ */
+#ifndef SATCHEL_GENERATE_KV_H
+#define SATCHEL_GENERATE_KV_H
+
+#include "base/base.h"
+
+enum { SAT_KV_PAGE = 64 };
+
+typedef struct sat_kv {
+    sat_memory *memory;
+    const sat_vector_kernels *vector;
+    size_t layers, heads, head_dim;
+    int32_t type;     /* SAT_KV_* */
+    size_t row_bytes; /* of one head at one position */
+    size_t page_bytes;
+    uint8_t **pages;
+    size_t page_count;
+} sat_kv;
+
+enum { SAT_KV_KEY = 0, SAT_KV_VALUE = 1 };
+
+/* Bytes that `positions` positions take; 0 if the type cannot hold such heads, SIZE_MAX on overflow. */
+size_t sat_kv_size(const sat_kv *kv, size_t positions);
+/* layers, heads, head_dim, type, memory and vector are set. Takes all pages. */
+satchel_status sat_kv_open(sat_kv *kv, size_t positions, satchel_error *error);
+void sat_kv_close(sat_kv *kv);
+/* values: (heads, head_dim) of one position. */
+void sat_kv_store(const sat_kv *kv, size_t layer, int which, size_t position, const float *values);
+/* The first `count` positions of a page, one head, as floats (count, head_dim): in place, or in
+ * `scratch`. */
+const float *sat_kv_load(const sat_kv *kv, size_t layer, int which, size_t page, size_t head,
+                         size_t count, float *scratch);
+
+#endif
