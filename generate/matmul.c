@@ -10,10 +10,11 @@
 #include "generate/matmul_kernels.h"
 
 enum {
-    PART_BLOCKS = 16, /* of 32 inputs: 20 KiB unpacked */
-    PART_SUPER = 2,   /* of 256 inputs: 23 KiB unpacked */
-    NARROW_ROWS = 64, /* rows at a time of a strip that has less than 32 outputs */
-    FLOAT_ROWS = 24   /* rows at a time for float weights: they stay in the second cache */
+    PART_BLOCKS = 16,           /* of 32 inputs: 20 KiB unpacked */
+    PART_SUPER = 2,             /* of 256 inputs: 23 KiB unpacked */
+    NARROW_ROWS = 64,           /* rows at a time of a strip that has less than 32 outputs */
+    MOST_PREFETCHED = 64 << 10, /* of a range's first strip */
+    FLOAT_ROWS = 24 /* rows at a time for float weights: they stay in the second cache */
 };
 
 const sat_matmul_kernels *sat_matmul_kernels_for(int32_t level) {
@@ -136,28 +137,32 @@ static sat_operand_part part_of(const strip_run *run, size_t block) {
 }
 
 static void run_32(const sat_matmul_kernels *kernels, const sat_matrix *matrix,
-                   const uint8_t *const rows[SAT_STRIP], const strip_run *run) {
+                   const uint8_t *const rows[SAT_STRIP], const uint8_t *ahead,
+                   const strip_run *run) {
     alignas(64) sat_strip_block strip[PART_BLOCKS];
     const sat_quant *quant = sat_quant_of(matrix->type);
     size_t blocks = matrix->k / SAT_BLOCK, count;
     for (size_t b = 0; b < blocks; b += count) {
         count = blocks - b < PART_BLOCKS ? blocks - b : PART_BLOCKS;
         sat_operand_part part = part_of(run, b);
-        kernels->unpack_32(strip, matrix->type, rows, b, count);
+        kernels->unpack_32(strip, matrix->type, rows, b, count,
+                           ahead + matrix->row_bytes * SAT_STRIP / blocks * b);
         kernels->multiply_32(run->acc, run->acc_stride, b > 0, &part, strip, quant, count,
                              run->rows);
     }
 }
 
 static void run_256(const sat_matmul_kernels *kernels, const sat_matrix *matrix,
-                    const uint8_t *const rows[SAT_STRIP], const strip_run *run) {
+                    const uint8_t *const rows[SAT_STRIP], const uint8_t *ahead,
+                    const strip_run *run) {
     alignas(64) sat_strip_super strip[PART_SUPER];
     const sat_quant *quant = sat_quant_of(matrix->type);
     size_t blocks = matrix->k / SAT_SUPER_BLOCK, count;
     for (size_t b = 0; b < blocks; b += count) {
         count = blocks - b < PART_SUPER ? blocks - b : PART_SUPER;
         sat_operand_part part = part_of(run, b);
-        kernels->unpack_256(strip, matrix->type, rows, b, count);
+        kernels->unpack_256(strip, matrix->type, rows, b, count,
+                            ahead + matrix->row_bytes * SAT_STRIP / blocks * b);
         kernels->multiply_256(run->acc, run->acc_stride, b > 0, &part, strip, quant, count,
                               run->rows);
     }
@@ -169,6 +174,16 @@ static void add_bias(const strip_run *run, const float *bias, size_t width) {
             run->acc[r * run->acc_stride + c] += bias[c];
 }
 
+/* The start of a range: nothing has been asked for yet. */
+static void prefetch_strip(const sat_matrix *matrix, size_t first) {
+    const char *data = (const char *)matrix->data + first * matrix->row_bytes;
+    size_t rows = matrix->n - first < SAT_STRIP ? matrix->n - first : SAT_STRIP;
+    size_t bytes = rows * matrix->row_bytes;
+    bytes = bytes < MOST_PREFETCHED ? bytes : MOST_PREFETCHED;
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch(data + i, 0, 2);
+}
+
 /* Outputs [first, first + width) of rows of an int8 operand. */
 static void strip_of_integers(const sat_matmul_kernels *kernels, const sat_matrix *matrix,
                               size_t first, size_t width, const strip_run *run) {
@@ -176,10 +191,13 @@ static void strip_of_integers(const sat_matmul_kernels *kernels, const sat_matri
     for (size_t i = 0; i < SAT_STRIP; i++) /* the last repeats where there are less */
         rows[i] = (const uint8_t *)matrix->data +
                   (first + (i < width ? i : width - 1)) * matrix->row_bytes;
+    /* The next strip, or what is in the cache already. */
+    const uint8_t *ahead =
+        rows[0] + (matrix->n - first >= 2 * SAT_STRIP ? SAT_STRIP : 0) * matrix->row_bytes;
     if (run->operand->form == SAT_FORM_32)
-        run_32(kernels, matrix, rows, run);
+        run_32(kernels, matrix, rows, ahead, run);
     else
-        run_256(kernels, matrix, rows, run);
+        run_256(kernels, matrix, rows, ahead, run);
 }
 
 static void strip_of_floats(const sat_matmul_kernels *kernels, const sat_matrix *matrix,
@@ -217,6 +235,8 @@ static void narrow_strip(const sat_matmul_kernels *kernels, const sat_rows *out,
 void sat_matmul(const sat_matmul_kernels *kernels, const sat_rows *out, const sat_matrix *matrix,
                 const sat_operand *operand, size_t row, size_t row_end, size_t strip,
                 size_t strip_end) {
+    if (strip < strip_end)
+        prefetch_strip(matrix, strip * SAT_STRIP);
     for (size_t s = strip; s < strip_end; s++) {
         size_t first = s * SAT_STRIP;
         size_t width = matrix->n - first < SAT_STRIP ? matrix->n - first : SAT_STRIP;

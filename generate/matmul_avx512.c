@@ -211,8 +211,11 @@ INLINE void float_tile(float *out, size_t out_stride, const float *x, size_t x_s
     for (size_t at = 0; at < k; at += 16) {
         __mmask16 mask = k - at >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (k - at)) - 1);
         __m512 weight[SAT_FLOAT_ROWS];
-        EACH (j, N)
+        EACH (j, N) {
             weight[j] = weights_at(w + j * w_stride + at * bytes, type, mask);
+            if (M < 6) /* few rows: the next outputs' weights */
+                __builtin_prefetch(w + (j + N) * w_stride + at * bytes, 0, 2);
+        }
         EACH (i, M) {
             __m512 value = _mm512_maskz_loadu_ps(mask, x + i * x_stride + at);
             EACH (j, N)

@@ -57,7 +57,8 @@ static void quantize_256_c(int8_t *values, float *scales, int16_t *sums, const f
 /* ------------------------------------------------------------------ weights */
 
 static void unpack_32_c(sat_strip_block *out, uint32_t type, const uint8_t *const rows[SAT_STRIP],
-                        size_t first, size_t count) {
+                        size_t first, size_t count, const uint8_t *ahead) {
+    (void)ahead;
     for (size_t b = 0; b < count; b++)
         for (int c = 0; c < SAT_STRIP; c++) {
             sat_block block;
@@ -70,7 +71,8 @@ static void unpack_32_c(sat_strip_block *out, uint32_t type, const uint8_t *cons
 }
 
 static void unpack_256_c(sat_strip_super *out, uint32_t type, const uint8_t *const rows[SAT_STRIP],
-                         size_t first, size_t count) {
+                         size_t first, size_t count, const uint8_t *ahead) {
+    (void)ahead;
     int groups = SAT_SUPER_BLOCK / sat_quant_of(type)->group;
     for (size_t b = 0; b < count; b++)
         for (int c = 0; c < SAT_STRIP; c++) {

@@ -48,11 +48,12 @@ struct sat_matmul_kernels {
     /* One row of k floats to values, scales and sums of blocks of 32, of 256. */
     void (*quantize_32)(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k);
     void (*quantize_256)(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k);
-    /* Blocks [first, first + count) of 32 rows of weights, which may repeat, to out[0 … count). */
+    /* Blocks [first, first + count) of 32 rows of weights, which may repeat, to out[0 … count). As many bytes
+     * from `ahead` on, which need not be readable, are prefetched: what comes after the 32 rows. */
     void (*unpack_32)(sat_strip_block *out, uint32_t type, const uint8_t *const rows[SAT_STRIP],
-                      size_t first, size_t count);
+                      size_t first, size_t count, const uint8_t *ahead);
     void (*unpack_256)(sat_strip_super *out, uint32_t type, const uint8_t *const rows[SAT_STRIP],
-                       size_t first, size_t count);
+                       size_t first, size_t count, const uint8_t *ahead);
     /* acc (rows, 32) = (add ? acc : 0) + part · strip over `blocks` blocks. */
     void (*multiply_32)(float *acc, size_t acc_stride, bool add, const sat_operand_part *part,
                         const sat_strip_block *strip, const sat_quant *quant, size_t blocks,

@@ -5,6 +5,7 @@
 
 #include "base/cpu.h"
 #include "cluster/kernels.h"
+#include "generate/matmul_kernels.h"
 #include "tests/kernels/check.h"
 #include "tests/kernels/roof.h"
 
@@ -142,6 +143,56 @@ static void bench_gemm(int32_t level, sat_weight_type type, size_t m, size_t n, 
     free(q8.scales);
     free(out_q8.values);
     free(out_q8.scales);
+}
+
+/* m rows with weights of a type: share of the int8 (or float) roof, or for one row, whose weights come from memory,
+ * of the bandwidth of reading. */
+static void bench_matmul(int32_t level, uint32_t type, size_t m, size_t n, size_t k) {
+    const sat_matmul_kernels *kernels = sat_matmul_kernels_for(level);
+    const sat_tensor_type *known = sat_tensor_type_of(type);
+    size_t row_bytes = k / known->block * known->bytes, stride = sat_rows_stride(n);
+    sat_matrix matrix = {block(n * row_bytes), n, k, row_bytes, type, NULL};
+    sat_form form = sat_matrix_form(&matrix);
+    sat_rows x = {floats(m * k), k}, out = {block(m * stride * 4), stride};
+    void *memory = block(sat_operand_size(form, m, k) + 64);
+    sat_operand operand;
+    sat_operand_init(&operand, form, m, k, memory);
+    sat_operand_quantize(kernels, &operand, &x, 0, m);
+    operand.x = x;
+    double time = 1e9;
+    char name[64];
+    if (m > 1) {
+        BEST(time, sat_matmul(kernels, &out, &matrix, &operand, 0, m, 0, n / SAT_STRIP));
+    } else {
+        for (int run = 0; run < 8; run++) {
+            double start = seconds();
+            sat_matmul(kernels, &out, &matrix, &operand, 0, m, 0, n / SAT_STRIP);
+            double took = seconds() - start;
+            time = took < time ? took : time;
+        }
+    }
+    snprintf(name, sizeof name, "matmul %s m %zu n %zu k %zu", known->name, m, n, k);
+    if (m > 1)
+        row(name, 2.0 * (double)m * (double)n * (double)k, time, "Gop/s ",
+            form == SAT_FORM_FLOAT ? float_roof : int8_roof);
+    else
+        row(name, (double)(n * row_bytes), time, "GB/s  ", read_roof);
+    free((void *)(uintptr_t)matrix.data);
+    free(x.data);
+    free(out.data);
+    free(memory);
+}
+
+static void bench_matmuls(int32_t level) {
+    static const uint32_t types[] = {SAT_GGML_F32,  SAT_GGML_F16,    SAT_GGML_Q8_0, SAT_GGML_Q4_0,
+                                     SAT_GGML_Q5_0, SAT_GGML_IQ4_NL, SAT_GGML_Q2_K, SAT_GGML_Q3_K,
+                                     SAT_GGML_Q4_K, SAT_GGML_Q5_K,   SAT_GGML_Q6_K, SAT_GGML_IQ4_XS,
+                                     SAT_GGML_NVFP4};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        bench_matmul(level, types[i], 512, 256, 1024);
+        bench_matmul(level, types[i], 8, 256, 1024);
+        bench_matmul(level, types[i], 1, i < 2 ? 32768 : 131072, 1024);
+    }
 }
 
 static void bench_rows(int32_t level) {
@@ -283,6 +334,8 @@ void bench_all(void) {
             bench_gemm(level, SAT_WEIGHT_F16, 512, 1536, 384, false);
             bench_gemm(level, SAT_WEIGHT_F16, 512, 384, 1536, false);
         }
+        if (!slow)
+            bench_matmuls(level);
         bench_rows(level);
         bench_tile(level, 128);
         bench_tile(level, 384);

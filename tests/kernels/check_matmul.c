@@ -188,8 +188,8 @@ static void unpack_type(int32_t level, uint32_t type, bool wild) {
     memset(got, 0, size);
     memset(want, 0, size);
     if (small) {
-        kernels->unpack_32(got, type, rows, first, count);
-        sat_matmul_c.unpack_32(want, type, rows, first, count);
+        kernels->unpack_32(got, type, rows, first, count, rows[0]);
+        sat_matmul_c.unpack_32(want, type, rows, first, count, rows[0]);
         const sat_strip_block *a = got, *b = want;
         for (size_t i = 0; i < count; i++) {
             bool more = quant->least || quant->group == 16;
@@ -201,8 +201,8 @@ static void unpack_type(int32_t level, uint32_t type, bool wild) {
                    sat_tensor_type_name(type), i);
         }
     } else {
-        kernels->unpack_256(got, type, rows, first, count);
-        sat_matmul_c.unpack_256(want, type, rows, first, count);
+        kernels->unpack_256(got, type, rows, first, count, rows[0]);
+        sat_matmul_c.unpack_256(want, type, rows, first, count, rows[0]);
         const sat_strip_super *a = got, *b = want;
         for (size_t i = 0; i < count; i++) {
             EXPECT(check_same_floats(a[i].d, b[i].d, SAT_STRIP, &where), "%s block %zu: d of %zu",
