@@ -1,7 +1,7 @@
 /*
- * What a decoder's architecture is, as data: which tensors a layer has, where norms stand, how positions
- * turn, which layers see how far. One small file each (arch_<name>.c), listed in arch.c; names of keys and
- * tensors are llama.cpp's. Sizes are not here: a file's keys give them.
+ * What a decoder's architecture is, as data: which tensors a layer has, where norms stand, how
+ * positions turn, which layers see how far. One small file each (arch_<name>.c), listed in arch.c;
+ * names of keys and tensors are llama.cpp's. Sizes are not here: a file's keys give them.
  */
 #ifndef SATCHEL_GENERATE_ARCH_H
 #define SATCHEL_GENERATE_ARCH_H
@@ -67,7 +67,7 @@ typedef struct sat_arch {
     double window_base;    /* without rope.freq_base_swa */
     bool scaled_embedding; /* by √dimension */
     bool logit_cap;        /* final_logit_softcapping is honoured */
-    /* With so many layers queries are scaled by 1/√(dimension / heads), not 1/√head; 0: never. */
+    /* With so many layers queries are scaled by 1/√(dimension / heads), not 1/√head. */
     uint32_t wide_scale_layers;
 } sat_arch;
 

@@ -1,5 +1,5 @@
-/* Gemma 3, text (Gemma Team 2025): five windowed layers with a rope base of their own to one that sees
- * everything; norms before and after both blocks, and of the heads of Q and K. */
+/* Gemma 3, text (Gemma Team 2025): five windowed layers with a rope base of their own to one that
+ * sees everything; norms before and after both blocks, and of the heads of Q and K. */
 #include "generate/arch.h"
 
 const sat_arch sat_arch_gemma3 = {

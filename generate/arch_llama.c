@@ -1,5 +1,5 @@
-/* Llama 2 and 3 (Touvron et al. 2023; Grattafiori et al. 2024), and what shares its form: Mistral, TinyLlama,
- * SmolLM2. A sliding window in the file's keys is not honoured, as in llama.cpp. */
+/* Llama 2 and 3 (Touvron et al. 2023; Grattafiori et al. 2024), and what shares its form: Mistral,
+ * TinyLlama, SmolLM2. A sliding window in the file's keys is not honoured, as in llama.cpp. */
 #include "generate/arch.h"
 
 const sat_arch sat_arch_llama = {

@@ -1,5 +1,5 @@
-/* Phi-3 and Phi-3.5 (Abdin et al. 2024), mini and medium: fused Q, K, V and gate, up; two tables of rope
- * factors. A sliding window in the file's keys is not honoured, as in llama.cpp. */
+/* Phi-3 and Phi-3.5 (Abdin et al. 2024), mini and medium: fused Q, K, V and gate, up; two tables of
+ * rope factors. A sliding window in the file's keys is not honoured, as in llama.cpp. */
 #include "generate/arch.h"
 
 const sat_arch sat_arch_phi3 = {

@@ -1,5 +1,5 @@
-/* Cuts one block of scratch into 64-byte aligned pieces. The same calls run twice: without a base they
- * measure, with one they hand out. */
+/* Cuts one block of scratch into 64-byte aligned pieces. The same calls run twice: without a base
+ * they measure, with one they hand out. */
 #ifndef SATCHEL_GENERATE_CUTTER_H
 #define SATCHEL_GENERATE_CUTTER_H
 

@@ -1,10 +1,11 @@
 /*
- * Attention of a decoder over the pages of its sequence: scaled dot products (Vaswani et al. 2017), grouped
- * queries (Ainslie et al. 2023), the softmax put together page by page (Milakov and Gimelshein 2018).
+ * Attention of a decoder over the pages of its sequence: scaled dot products (Vaswani et al. 2017),
+ * grouped queries (Ainslie et al. 2023), the softmax put together page by page (Milakov and
+ * Gimelshein 2018).
  *
- * A row's result depends on its position alone: it meets the pages in order from the one that holds the first
- * position it sees, each page's sum is made by itself and then joined. What other rows run beside it,
- * and how many threads there are, changes nothing.
+ * A row's result depends on its position alone: it meets the pages in order from the one that holds
+ * the first position it sees, each page's sum is made by itself and then joined. What other rows
+ * run beside it, and how many threads there are, changes nothing.
  */
 #include "generate/decoder_plan.h"
 
@@ -28,7 +29,8 @@ size_t sat_paged_attention_floats(const sat_decoder_plan *plan) {
     return 2 * SAT_KV_PAGE * plan->head + 2 * block_rows(plan) * group;
 }
 
-/* One query and the keys and values (count, dim) of a page it sees; joins the page's part to `out`. */
+/* One query and the keys and values (count, dim) of a page it sees; joins the page's part to
+ * `out`. */
 static void meet_page(const sat_sequence *sequence, const float *q, const float *keys,
                       const float *values, size_t count, running *state, float *out) {
     const sat_decoder *decoder = sequence->decoder;

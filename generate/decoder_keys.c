@@ -1,4 +1,5 @@
-/* Hyperparameters of a decoder: read from the keys of a GGUF file, each checked against the others. */
+/* Hyperparameters of a decoder: read from the keys of a GGUF file, each checked against the
+ * others. */
 #include "generate/decoder_plan.h"
 
 #include <math.h>

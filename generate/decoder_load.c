@@ -1,7 +1,7 @@
 /*
- * The tensors of a decoder: found by the names its architecture has, checked for type and shape, and taken
- * where they are mapped. Norms and biases are copied as floats. A tensor that has no place is an error: it
- * would change the results.
+ * The tensors of a decoder: found by the names its architecture has, checked for type and shape,
+ * and taken where they are mapped. Norms and biases are copied as floats. A tensor that has no
+ * place is an error: it would change the results.
  */
 #include "generate/decoder_plan.h"
 

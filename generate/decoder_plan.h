@@ -146,8 +146,8 @@ struct sat_sequence {
     float *low; /* of the adapters */
 };
 
-/* Runs tokens [0, count) at positions [first, first + count), count <= sequence->chunk. logits (wanted,
- * vocabulary) of the last `wanted` rows. False if cancelled. */
+/* Runs tokens [0, count) at positions [first, first + count), count <= sequence->chunk. logits
+ * (wanted, vocabulary) of the last `wanted` rows. False if cancelled. */
 bool sat_decoder_run(sat_sequence *sequence, const int32_t *tokens, size_t first, size_t count,
                      size_t wanted, float *logits, const satchel_cancel *cancel);
 

@@ -1,7 +1,8 @@
 /*
- * The forward pass of a decoder over a chunk of tokens of one sequence: what is computed for a row depends on
- * its token, its position and the pages before it, never on the rows beside it. Products run over all
- * rows at once; a single row's small steps run on the caller, so that a token costs few regions.
+ * The forward pass of a decoder over a chunk of tokens of one sequence: what is computed for a row
+ * depends on its token, its position and the pages before it, never on the rows beside it. Products
+ * run over all rows at once; a single row's small steps run on the caller, so that a token costs
+ * few regions.
  */
 #include "generate/decoder_plan.h"
 

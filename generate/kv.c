@@ -97,8 +97,8 @@ static void quantize(uint8_t *out, const float *x) {
     memcpy(out, &half, sizeof half);
     for (int i = 0; i < BLOCK; i++) {
         float steps = x[i] * inverse;
-        /* Compared so that what is no number becomes 0: its cast would be undefined. The largest may come
-         * out a little above 127. */
+        /* Compared so that what is no number becomes 0: its cast would be undefined. The largest
+         * may come out a little above 127. */
         out[2 + i] = (uint8_t)(int8_t)(steps > -127.5f && steps < 127.5f ? lrintf(steps) : 0);
     }
 }

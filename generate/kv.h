@@ -5,8 +5,8 @@
  *     F32, F16   (head_dim)
  *     Q8_0       (head_dim / 32) of { IEEE half scale; int8 [32] }
  *
- * so that attention reads a head's page in one run. Pages begin at multiples of SAT_KV_PAGE whatever was
- * appended when: results do not depend on how tokens came.
+ * so that attention reads a head's page in one run. Pages begin at multiples of SAT_KV_PAGE
+ * whatever was appended when: results do not depend on how tokens came.
  */
 #ifndef SATCHEL_GENERATE_KV_H
 #define SATCHEL_GENERATE_KV_H
@@ -28,7 +28,8 @@ typedef struct sat_kv {
 
 enum { SAT_KV_KEY = 0, SAT_KV_VALUE = 1 };
 
-/* Bytes that `positions` positions take; 0 if the type cannot hold such heads, SIZE_MAX on overflow. */
+/* Bytes that `positions` positions take; 0 if the type cannot hold such heads, SIZE_MAX on
+ * overflow. */
 size_t sat_kv_size(const sat_kv *kv, size_t positions);
 /* layers, heads, head_dim, type, memory and vector are set. Takes all pages. */
 satchel_status sat_kv_open(sat_kv *kv, size_t positions, satchel_error *error);

@@ -1,7 +1,8 @@
 /*
- * LoRA adapters: for a weight W of the model two small matrices a (rank, k) and b (n, rank), and W x becomes W x +
- * scale · alpha / rank · b (a x). Named "<tensor>.lora_a" and ".lora_b". The token table's are the other way
- * round, a by token; they change what is looked up, not a head that is the same table, as in llama.cpp.
+ * LoRA adapters: for a weight W of the model two small matrices a (rank, k) and b (n, rank), and W
+ * x becomes W x + scale · alpha / rank · b (a x). Named "<tensor>.lora_a" and ".lora_b". The token
+ * table's are the other way round, a by token; they change what is looked up, not a head that is
+ * the same table.
  */
 #include "generate/decoder_plan.h"
 

@@ -16,8 +16,8 @@ bool sat_rope_init(sat_rope *rope, const sat_rope_settings *settings, double *fr
     double low = 0, high = 0;
     *rope = (sat_rope){n, frequencies, settings->magnitude};
     if (settings->scaling == SAT_ROPE_YARN) {
-        /* Peng et al. 2023: what turns more than 32 times keeps its frequency, what turns less than once
-         * is compressed, with a ramp between. */
+        /* Peng et al. 2023: what turns more than 32 times keeps its frequency, what turns less than
+         * once is compressed, with a ramp between. */
         low = fmax(0, floor(dimension_of(settings, 32)));
         high = fmin((double)n - 1, ceil(dimension_of(settings, 1)));
         rope->magnitude *= 1 + 0.1 * log(settings->factor);

@@ -1,7 +1,7 @@
 /*
- * Rotary positions (Su et al. 2021): pairs of a head's values turn by position · frequency. Frequencies are
- * made once, from the base, tables of factors, and linear or YaRN scaling; angles are taken in double, so that
- * far positions lose nothing.
+ * Rotary positions (Su et al. 2021): pairs of a head's values turn by position · frequency.
+ * Frequencies are made once, from the base, tables of factors, and linear or YaRN scaling; angles
+ * are taken in double, so that far positions lose nothing.
  */
 #ifndef SATCHEL_GENERATE_ROPE_H
 #define SATCHEL_GENERATE_ROPE_H

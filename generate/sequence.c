@@ -1,5 +1,5 @@
-/* Sequences: the room of one is taken when it is opened (pages and scratch), tokens are fed in chunks, and the
- * end can be cut off. */
+/* Sequences: the room of one is taken when it is opened (pages and scratch), tokens are fed in
+ * chunks, and the end can be cut off. */
 #include "generate/cutter.h"
 #include "generate/decoder_plan.h"
 

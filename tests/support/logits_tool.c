@@ -1,6 +1,6 @@
 /*
- * Runs a decoder from a test program in another language: token ids in, logits out, in the machine's byte
- * order.
+ * Runs a decoder from a test program in another language: token ids in, logits out, in the
+ * machine's byte order.
  *
  *   logits_tool logits MODEL[,PART...] [name=value ...]
  *       stdin: int32 ids. stdout: (count, vocabulary) float, of all tokens

@@ -3,8 +3,8 @@
     make_model.py NAME OUT.gguf [TYPE]        NAME: one of SPECS; TYPE: f32 (default), q4_k, ...
     make_model.py --list
 
-Keys and tensor names are those of llama.cpp's converter, so that llama.cpp loads the files. What the `gguf`
-package cannot quantize is quantized by llama.cpp's own library. Same bytes on every run.
+Keys and tensor names are those of llama.cpp's converter, so that llama.cpp loads the files. What
+the `gguf` package cannot quantize is quantized by llama.cpp's own library. Same bytes on every run.
 """
 import ctypes
 import sys
@@ -13,9 +13,9 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-# What a model is; the rest are defaults in spec(). Shapes keep to real proportions: head sizes 64 to 256,
-# queries per key head 1 to 8, tied and untied heads. Widths are multiples of 256 where any weight type
-# must fit.
+# What a model is; the rest are defaults in spec(). Shapes keep to real proportions: head sizes 64
+# to 256, queries per key head 1 to 8, tied and untied heads. Widths are multiples of 256 where any
+# weight type must fit.
 SPECS = {
     # Llama 3.x: a table of frequency factors, 4:1
     "llama": dict(arch="llama", heads=4, kv_heads=1, head=64, base=500000.0, rope_freqs=True),
@@ -60,7 +60,8 @@ def spec(name):
     made = dict(layers=2, dimension=256, ffn=512, vocabulary=320, context=256, base=10000.0,
                 epsilon=1e-6, tied=False, key_length=False, qk_norm=False, post_norms=False,
                 qkv_bias=False, output_bias=False, ffn_bias=False, fused=False, rope_freqs=False,
-                long_factors=False, window=0, scaling=None, original=0, attn_factor=0.0, large=False,
+                long_factors=False, window=0, scaling=None, original=0, attn_factor=0.0,
+                large=False,
                 local_base=10000.0)
     made.update(SPECS[name])
     return made
@@ -115,7 +116,8 @@ class Maker:
         return (self.random.standard_normal(shape, np.float32) * np.float32(scale))
 
     def matrix(self, name, rows, columns, gain=1.0, kind=None):
-        """Outputs of about `gain` for inputs of 1. A type whose blocks do not fit falls back to Q8_0."""
+        """Outputs of about `gain` for inputs of 1. A type whose blocks do not fit falls back to
+        Q8_0."""
         kind = self.kind if kind is None else kind
         if not fits(columns, kind):
             kind = gguf.GGMLQuantizationType.Q8_0
@@ -254,7 +256,8 @@ def make(name, path, kind="f32", seed=20240607, **changes):
 
 
 def make_adapter(name, path, model_seed=7, rank=8, alpha=16.0, layers=None, embedding=False):
-    """A LoRA adapter for make(name): every matrix of the layers, and the head where there is one."""
+    """A LoRA adapter for make(name): every matrix of the layers, and the head where there is
+    one."""
     m = spec(name)
     random = np.random.default_rng(model_seed)
     writer = gguf.GGUFWriter(str(path), m["arch"])

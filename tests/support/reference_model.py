@@ -1,7 +1,7 @@
 """A decoder in float64, read from a GGUF file: what the engine's logits are measured against.
 
-Written plainly from the models' papers and llama.cpp's key and tensor conventions; it shares no code with the
-engine. Weights are what dequantization gives, everything after is double precision.
+Written plainly from the models' papers and llama.cpp's key and tensor conventions; it shares no
+code with the engine. Weights are what dequantization gives, everything after is double precision.
 """
 import gguf
 import numpy as np
@@ -87,7 +87,7 @@ class Model:
             factor = 1.0
         if kind == "linear":
             frequency = frequency / factor
-        elif kind == "yarn":  # Peng et al. 2023: by how often a dimension turns in the original context
+        elif kind == "yarn":  # Peng et al. 2023, by a dimension's turns in the original context
             def turns(count):
                 return n * np.log(original / (count * 2 * np.pi)) / (2 * np.log(base))
             low, high = max(0, np.floor(turns(32))), min(n - 1, np.ceil(turns(1)))
@@ -150,7 +150,8 @@ class Model:
         return self.linear(gate * up, at + "ffn_down")
 
     def logits(self, tokens, capacity=0):
-        """(tokens, vocabulary); capacity: the room of the context, which chooses long rope factors."""
+        """(tokens, vocabulary); capacity: the room of the context, which chooses long rope
+        factors."""
         tokens = np.asarray(tokens)
         positions = np.arange(len(tokens), dtype=np.float64)
         x = self.tensors["token_embd.weight"][tokens]
