@@ -66,6 +66,27 @@ bool sat_gguf_array_float(const sat_gguf *gguf, const char *key, size_t index, d
 /* The bytes of an array of U8 or I8, in the mapping. */
 bool sat_gguf_array_bytes(const sat_gguf *gguf, const char *key, const uint8_t **data,
                           size_t *size);
+/* A model in one file, or split into parts NAME-00001-of-00003.gguf and so on. */
+typedef struct sat_gguf_set {
+    satchel_context *context;
+    size_t count;
+    sat_mapping *mappings; /* (count) */
+    sat_gguf **parts;      /* (count); the first has the model's keys */
+} sat_gguf_set;
+
+/* Maps and parses the file, and from the first part of a split model all others beside it. Every part's number
+ * (split.no) and count (split.count), the number of tensors in all (split.tensors.count, if given) and that no
+ * tensor is in two parts is checked; a missing part is named. */
+satchel_status sat_gguf_set_open(sat_gguf_set **out, satchel_context *context, const char *path,
+                                 satchel_error *error);
+/* The same from mappings of all parts, in order; they are owned from here on, also on failure, and zeroed. */
+satchel_status sat_gguf_set_open_mapped(sat_gguf_set **out, satchel_context *context,
+                                        sat_mapping *mappings, size_t count, const char *name,
+                                        satchel_error *error);
+void sat_gguf_set_close(sat_gguf_set **set);
+/* NULL if no part has it; *part (may be NULL) is the one that does. */
+const sat_tensor *sat_gguf_set_tensor(const sat_gguf_set *set, const char *name, size_t *part);
+
 const char *sat_tensor_type_name(uint32_t type); /* "Q8_0"; "type 99" style names are static "?" */
 
 /* ------------------------------------------------------------------ WordPiece */
