@@ -20,6 +20,10 @@ enum {
 const sat_matmul_kernels *sat_matmul_kernels_for(int32_t level) {
     switch (level) {
 #if defined(__x86_64__)
+    case SATCHEL_CPU_AVX2:
+        return &sat_matmul_avx2;
+    case SATCHEL_CPU_AVXVNNI:
+        return &sat_matmul_avxvnni;
     case SATCHEL_CPU_AVX512:
         return &sat_matmul_avx512;
 #endif
