@@ -61,8 +61,7 @@ def spec(name):
                 epsilon=1e-6, tied=False, key_length=False, qk_norm=False, post_norms=False,
                 qkv_bias=False, output_bias=False, ffn_bias=False, fused=False, rope_freqs=False,
                 long_factors=False, window=0, scaling=None, original=0, attn_factor=0.0,
-                large=False,
-                local_base=10000.0)
+                large=False)
     made.update(SPECS[name])
     return made
 
@@ -239,12 +238,14 @@ def add_keys(writer, m):
         writer.add_rope_scaling_attn_factors(m["attn_factor"])
 
 
-def make(name, path, kind="f32", seed=20240607, **changes):
-    """Writes the model `name` of SPECS, with other values for some of its fields."""
+def make(name, path, kind="f32", seed=20240607, parts=1, **changes):
+    """Writes the model `name` of SPECS, with other values for some of its fields. With more parts
+    files "<path>-00001-of-0000N.gguf" are written."""
     m = spec(name)
     m.update(changes)
     kind = gguf.GGMLQuantizationType[kind.upper()]
-    writer = gguf.GGUFWriter(str(path), m["arch"])
+    each = (2 + 9 * m["layers"]) // parts + 1 if parts > 1 else 0
+    writer = gguf.GGUFWriter(str(path), m["arch"], split_max_tensors=each)
     add_keys(writer, m)
     add_tokenizer(writer, m)
     Maker(writer, m, kind, seed).tensors()
