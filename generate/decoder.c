@@ -1,7 +1,6 @@
 /* The decoder's interface: opening files, what is known of them, warming. */
 #include "generate/decoder_plan.h"
 
-#include <stdio.h>
 #include <string.h>
 
 satchel_status sat_decoder_take(sat_decoder *decoder, size_t count, size_t size, void **out,
@@ -20,46 +19,9 @@ satchel_status sat_decoder_take(sat_decoder *decoder, size_t count, size_t size,
 
 /* ------------------------------------------------------------------ open */
 
-/* The parts of a split file say how many they are. */
-static satchel_status check_parts(const sat_decoder *decoder, satchel_error *error) {
-    int64_t count = 1, number = 0;
-    for (size_t i = 0; i < decoder->part_count; i++) {
-        sat_gguf_integer(decoder->parts[i], "split.count", &count);
-        if (decoder->part_count == 1 && count <= 1)
-            break;
-        if (count != (int64_t)decoder->part_count) {
-            return sat_fail(error, SATCHEL_INVALID_ARGUMENT,
-                            "%s is a model split into %lld files, but %zu were given: give all, "
-                            "in order",
-                            decoder->file, (long long)count, decoder->part_count);
-        }
-        if (!sat_gguf_integer(decoder->parts[i], "split.no", &number) || number != (int64_t)i) {
-            return sat_fail(error, SATCHEL_INVALID_ARGUMENT,
-                            "%s: file %zu of the split model is number %lld: give them in order",
-                            decoder->file, i + 1, (long long)number + 1);
-        }
-    }
-    return SATCHEL_OK;
-}
-
-static satchel_status read_parts(sat_decoder *decoder, satchel_error *error) {
-    satchel_context *context = decoder->context;
-    satchel_status status = SATCHEL_OK;
-    for (size_t i = 0; !status && i < decoder->part_count; i++) {
-        status = sat_gguf_open(&decoder->parts[i], context, decoder->mappings[i].data,
-                               decoder->mappings[i].size, decoder->file, error);
-        if (!status) {
-            void *taken;
-            status = sat_decoder_take(decoder, decoder->parts[i]->tensor_count, 1, &taken, error);
-            decoder->taken[i] = taken;
-        }
-    }
-    return status ? status : check_parts(decoder, error);
-}
-
 static satchel_status choose_arch(sat_decoder *decoder, satchel_error *error) {
     const char *name = NULL;
-    if (!sat_gguf_string(decoder->parts[0], "general.architecture", &name, NULL)) {
+    if (!sat_gguf_string(decoder->files->parts[0], "general.architecture", &name, NULL)) {
         return sat_fail(error, SATCHEL_DAMAGED,
                         "%s: key general.architecture is missing; convert the model again",
                         decoder->file);
@@ -90,9 +52,10 @@ static void count_weights(sat_decoder *decoder) {
         for (size_t w = 0; w < SAT_COUNT(weights); w++)
             decoder->weight_bytes += tensor_bytes(weights[w]);
     }
-    for (size_t p = 0; p < decoder->part_count; p++) {
-        for (size_t t = 0; t < decoder->parts[p]->tensor_count; t++) {
-            const uint64_t *shape = decoder->parts[p]->tensors[t].shape;
+    for (size_t p = 0; p < decoder->files->count; p++) {
+        const sat_gguf *part = decoder->files->parts[p];
+        for (size_t t = 0; t < part->tensor_count; t++) {
+            const uint64_t *shape = part->tensors[t].shape;
             decoder->parameters += (int64_t)(shape[0] * shape[1] * shape[2] * shape[3]);
         }
     }
@@ -118,8 +81,8 @@ static void make_fingerprint(sat_decoder *decoder) {
             sat_sha256_add(&hash, &plan->rope[i].magnitude, sizeof plan->rope[i].magnitude);
         }
     }
-    for (size_t i = 0; i < decoder->part_count; i++)
-        sat_gguf_sample(decoder->parts[i], &hash);
+    for (size_t i = 0; i < decoder->files->count; i++)
+        sat_gguf_sample(decoder->files->parts[i], &hash);
     uint8_t digest[32];
     sat_sha256_end(&hash, digest);
     sat_hex(decoder->fingerprint, digest, (sizeof decoder->fingerprint - 1) / 2);
@@ -127,13 +90,17 @@ static void make_fingerprint(sat_decoder *decoder) {
 
 static satchel_status fill(sat_decoder *decoder, const char *name, satchel_error *error) {
     sat_memory *memory = &decoder->context->memory;
-    size_t count = decoder->part_count;
+    const sat_gguf_set *files = decoder->files;
+    satchel_status status = SATCHEL_OK;
     decoder->file = sat_arena_strdup(&decoder->arena, name, strlen(name));
-    decoder->parts = sat_calloc(memory, count, sizeof *decoder->parts);
-    decoder->taken = sat_calloc(memory, count, sizeof *decoder->taken);
-    if (!decoder->file || !decoder->parts || !decoder->taken)
-        return sat_memory_fail(memory, strlen(name) + count * sizeof *decoder->parts, error);
-    satchel_status status = read_parts(decoder, error);
+    decoder->taken = sat_calloc(memory, files->count, sizeof *decoder->taken);
+    if (!decoder->file || !decoder->taken)
+        return sat_memory_fail(memory, strlen(name) + files->count * sizeof(void *), error);
+    for (size_t i = 0; !status && i < files->count; i++) {
+        void *taken;
+        status = sat_decoder_take(decoder, files->parts[i]->tensor_count, 1, &taken, error);
+        decoder->taken[i] = taken;
+    }
     if (!status)
         status = choose_arch(decoder, error);
     if (!status)
@@ -147,46 +114,38 @@ static satchel_status fill(sat_decoder *decoder, const char *name, satchel_error
     return SATCHEL_OK;
 }
 
-static satchel_status open_files(sat_decoder **out, satchel_context *context,
-                                 const sat_mapping *files, size_t count, bool borrowed,
-                                 const char *name, satchel_error *error) {
-    sat_memory *memory = &context->memory;
+static void free_decoder(sat_decoder *decoder) {
+    sat_memory *memory = &decoder->context->memory;
+    sat_free(memory, decoder->taken);
+    sat_arena_free(&decoder->arena);
+    sat_free(memory, decoder);
+}
+
+/* The files stay the caller's. */
+static satchel_status make(sat_decoder **out, satchel_context *context, sat_gguf_set *files,
+                           const char *name, satchel_error *error) {
     *out = NULL;
-    if (count == 0 || count > SAT_DECODER_MAX_FILES)
-        return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "%s: %zu files", name, count);
-    sat_decoder *decoder = sat_calloc(memory, 1, sizeof *decoder);
+    sat_decoder *decoder = sat_calloc(&context->memory, 1, sizeof *decoder);
     if (!decoder)
-        return sat_memory_fail(memory, sizeof *decoder, error);
+        return sat_memory_fail(&context->memory, sizeof *decoder, error);
     decoder->context = context;
-    decoder->borrowed = true; /* until they are known to be kept */
-    sat_arena_init(&decoder->arena, memory);
+    decoder->files = files;
     decoder->kernels = sat_kernels_for(context->cpu_level);
     decoder->matmul = sat_matmul_kernels_for(context->cpu_level);
-    decoder->mappings = sat_alloc_array(memory, count, sizeof *files);
-    satchel_status status;
-    if (decoder->mappings) {
-        memcpy(decoder->mappings, files, count * sizeof *files);
-        decoder->part_count = count;
-        status = fill(decoder, name, error);
-    } else {
-        status = sat_memory_fail(memory, count * sizeof *files, error);
-    }
+    sat_arena_init(&decoder->arena, &context->memory);
+    satchel_status status = fill(decoder, name, error);
     if (status)
-        sat_decoder_close(&decoder);
+        free_decoder(decoder);
     else
-        decoder->borrowed = borrowed;
-    *out = decoder;
+        *out = decoder;
     return status;
 }
 
-satchel_status sat_decoder_open(sat_decoder **out, satchel_context *context, sat_mapping *files,
-                                size_t count, const char *name, satchel_error *error) {
-    satchel_status status = open_files(out, context, files, count, false, name, error);
-    for (size_t i = 0; i < count; i++) {
-        if (status)
-            sat_file_unmap(context, &files[i]);
-        memset(&files[i], 0, sizeof files[i]);
-    }
+satchel_status sat_decoder_open(sat_decoder **out, satchel_context *context, sat_gguf_set *files,
+                                const char *name, satchel_error *error) {
+    satchel_status status = make(out, context, files, name, error);
+    if (status)
+        sat_gguf_set_close(&files);
     return status;
 }
 
@@ -195,19 +154,8 @@ void sat_decoder_close(sat_decoder **slot) {
     *slot = NULL;
     if (!decoder)
         return;
-    satchel_context *context = decoder->context;
-    sat_memory *memory = &context->memory;
-    for (size_t i = 0; i < decoder->part_count; i++) {
-        if (decoder->parts)
-            sat_gguf_close(&decoder->parts[i]);
-        if (!decoder->borrowed)
-            sat_file_unmap(context, &decoder->mappings[i]);
-    }
-    sat_free(memory, decoder->parts);
-    sat_free(memory, decoder->taken);
-    sat_free(memory, decoder->mappings);
-    sat_arena_free(&decoder->arena);
-    sat_free(memory, decoder);
+    sat_gguf_set_close(&decoder->files);
+    free_decoder(decoder);
 }
 
 /* ------------------------------------------------------------------ about */
@@ -224,7 +172,7 @@ void sat_decoder_get_info(const sat_decoder *decoder, sat_decoder_info *info) {
     const sat_decoder_plan *plan = &decoder->plan;
     const char *name = "";
     memset(info, 0, sizeof *info);
-    sat_gguf_string(decoder->parts[0], "general.name", &name, NULL);
+    sat_gguf_string(decoder->files->parts[0], "general.name", &name, NULL);
     copy_text(info->architecture, sizeof info->architecture, plan->arch->name);
     if (sat_utf8_valid(name, strlen(name)) == strlen(name))
         copy_text(info->name, sizeof info->name, name);
@@ -233,8 +181,8 @@ void sat_decoder_get_info(const sat_decoder *decoder, sat_decoder_info *info) {
     info->dimension = (int32_t)plan->dimension;
     info->layers = (int32_t)plan->layer_count;
     info->parameters = decoder->parameters;
-    for (size_t i = 0; i < decoder->part_count; i++)
-        info->file_bytes += (int64_t)decoder->mappings[i].size;
+    for (size_t i = 0; i < decoder->files->count; i++)
+        info->file_bytes += (int64_t)decoder->files->mappings[i].size;
     info->weight_bytes = decoder->weight_bytes;
     info->memory_bytes = sizeof *decoder + decoder->arena_bytes;
     info->kv_bytes_a_token =
@@ -242,15 +190,18 @@ void sat_decoder_get_info(const sat_decoder *decoder, sat_decoder_info *info) {
     memcpy(info->fingerprint, decoder->fingerprint, sizeof info->fingerprint);
 }
 
+const sat_gguf *sat_decoder_gguf(const sat_decoder *decoder) {
+    return decoder->files->parts[0];
+}
+
 satchel_status sat_decoder_measure(sat_decoder_info *info, satchel_context *context,
-                                   const sat_mapping *files, size_t count, const char *name,
-                                   satchel_error *error) {
+                                   sat_gguf_set *files, const char *name, satchel_error *error) {
     sat_decoder *decoder;
-    satchel_status status = open_files(&decoder, context, files, count, true, name, error);
+    satchel_status status = make(&decoder, context, files, name, error);
     if (status)
         return status;
     sat_decoder_get_info(decoder, info);
-    sat_decoder_close(&decoder);
+    free_decoder(decoder);
     return SATCHEL_OK;
 }
 
@@ -261,10 +212,10 @@ satchel_status sat_decoder_warm(const sat_decoder *decoder, sat_decoder_progress
     enum { STEP = 4096, REPORT = 8 << 20 };
     uint64_t total = 0, done = 0;
     volatile uint8_t sink = 0; /* reading is the purpose */
-    for (size_t i = 0; i < decoder->part_count; i++)
-        total += decoder->mappings[i].size;
-    for (size_t i = 0; i < decoder->part_count; i++) {
-        const sat_mapping *mapping = &decoder->mappings[i];
+    for (size_t i = 0; i < decoder->files->count; i++)
+        total += decoder->files->mappings[i].size;
+    for (size_t i = 0; i < decoder->files->count; i++) {
+        const sat_mapping *mapping = &decoder->files->mappings[i];
         for (size_t at = 0; at < mapping->size;) {
             size_t end = mapping->size - at < REPORT ? mapping->size : at + REPORT;
             satchel_status status = sat_cancel_check(cancel, error);

@@ -36,17 +36,18 @@ typedef struct sat_decoder_info {
 
 /* ------------------------------------------------------------------ models */
 
-/* files: one mapping, or all parts of a split file in order; owned from here on, also on failure.
- * Weights stay mapped; nothing of them is read but norms and biases. Reading architecture, keys and
- * tensors is all it takes, so this returns at once; sat_decoder_warm brings weights into memory. */
-satchel_status sat_decoder_open(sat_decoder **out, satchel_context *context, sat_mapping *files,
-                                size_t count, const char *name, satchel_error *error);
+/* files: opened by sat_gguf_set_open; owned from here on, also on failure. Weights stay mapped;
+ * nothing of them is read but norms and biases. Reading architecture, keys and tensors is all it
+ * takes, so this returns at once; sat_decoder_warm brings weights into memory. */
+satchel_status sat_decoder_open(sat_decoder **out, satchel_context *context, sat_gguf_set *files,
+                                const char *name, satchel_error *error);
 void sat_decoder_close(sat_decoder **decoder);
 void sat_decoder_get_info(const sat_decoder *decoder, sat_decoder_info *info);
-/* The same of files that are not opened, and stay the caller's: what they would need. */
+/* The file with the model's keys: tokenizer, template. Lives as long as the decoder. */
+const sat_gguf *sat_decoder_gguf(const sat_decoder *decoder);
+/* What a decoder of these files, which stay the caller's, would need. */
 satchel_status sat_decoder_measure(sat_decoder_info *info, satchel_context *context,
-                                   const sat_mapping *files, size_t count, const char *name,
-                                   satchel_error *error);
+                                   sat_gguf_set *files, const char *name, satchel_error *error);
 /* Called with weights read so far, in bytes; non-zero stops with CANCELLED. */
 typedef int32_t (*sat_decoder_progress)(void *user, uint64_t done, uint64_t total);
 /* Touches all weights once, so that the first token does not wait for storage. progress may be

@@ -171,7 +171,7 @@ static satchel_status read_windows(const keys *k, sat_decoder *decoder, sat_deco
 
 satchel_status sat_decoder_read_keys(sat_decoder *decoder, satchel_error *error) {
     sat_decoder_plan *plan = &decoder->plan;
-    keys k = {decoder, decoder->parts[0], plan->arch->name, error};
+    keys k = {decoder, decoder->files->parts[0], plan->arch->name, error};
     satchel_status status = read_sizes(&k, plan);
     if (!status)
         status = refuse_others(&k);

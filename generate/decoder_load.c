@@ -72,15 +72,12 @@ static const struct part_shape {
 
 /* In whichever file it is; marks it taken. */
 static const sat_tensor *look_up(const loader *load, const char *name) {
-    const sat_decoder *decoder = load->decoder;
-    for (size_t i = 0; i < decoder->part_count; i++) {
-        const sat_tensor *tensor = sat_gguf_tensor(decoder->parts[i], name);
-        if (tensor) {
-            decoder->taken[i][tensor - decoder->parts[i]->tensors] = 1;
-            return tensor;
-        }
-    }
-    return NULL;
+    const sat_gguf_set *files = load->decoder->files;
+    size_t part;
+    const sat_tensor *tensor = sat_gguf_set_tensor(files, name, &part);
+    if (tensor)
+        load->decoder->taken[part][tensor - files->parts[part]->tensors] = 1;
+    return tensor;
 }
 
 static satchel_status misshapen(const loader *load, const sat_tensor *tensor, size_t columns,
@@ -300,14 +297,14 @@ static satchel_status load_ropes(const loader *load) {
 
 static satchel_status refuse_unknown(const loader *load) {
     const sat_decoder *decoder = load->decoder;
-    for (size_t i = 0; i < decoder->part_count; i++) {
-        for (size_t t = 0; t < decoder->parts[i]->tensor_count; t++) {
+    for (size_t i = 0; i < decoder->files->count; i++) {
+        const sat_gguf *part = decoder->files->parts[i];
+        for (size_t t = 0; t < part->tensor_count; t++) {
             if (decoder->taken[i][t])
                 continue;
             return sat_fail(load->error, SATCHEL_UNSUPPORTED,
                             "%s: tensor %s has no place in architecture %s as it is known here",
-                            decoder->file, decoder->parts[i]->tensors[t].name,
-                            load->plan->arch->name);
+                            decoder->file, part->tensors[t].name, load->plan->arch->name);
         }
     }
     return SATCHEL_OK;

@@ -18,7 +18,6 @@ enum {
     SAT_DECODER_MAX_HEAD = 512,
     SAT_DECODER_MAX_VOCABULARY = 1 << 24,
     SAT_DECODER_MAX_CONTEXT = 1 << 24,
-    SAT_DECODER_MAX_FILES = 1024,
     SAT_CHUNK = 256 /* tokens that run through the layers together */
 };
 
@@ -64,17 +63,13 @@ typedef struct sat_decoder_plan {
 struct sat_decoder {
     satchel_context *context;
     const char *file; /* its name, for messages */
-    sat_mapping *mappings;
-    sat_gguf **parts; /* by mapping */
-    uint8_t **taken;  /* by mapping, by tensor: found its place */
-    size_t part_count;
-    bool borrowed; /* mappings are the caller's */
+    sat_gguf_set *files;
+    uint8_t **taken; /* by part, by tensor: found its place */
     sat_arena arena;
     uint64_t arena_bytes;
     const sat_kernels *kernels;
     const sat_matmul_kernels *matmul;
     sat_decoder_plan plan;
-    char architecture[32];
     int64_t parameters;
     uint64_t weight_bytes;
     char fingerprint[33];

@@ -179,7 +179,7 @@ def check_parts(report, folder):
     whole, tokens = ours(folder / "qwen3.gguf", tokens_of("qwen3")), tokens_of("qwen3")
     make_model.make("qwen3", folder / "split.gguf", parts=3)
     paths = sorted(folder.glob("split-*-of-*.gguf"))
-    got = ours(",".join(map(str, paths)), tokens)
+    got = ours(paths[0], tokens)
     report.check(len(paths) > 1 and (got == whole).all(), "a split file: the same bits",
                  f"{len(paths)} files")
 
