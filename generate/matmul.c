@@ -14,7 +14,7 @@ enum {
     PART_SUPER = 2,             /* of 256 inputs: 23 KiB unpacked */
     NARROW_ROWS = 64,           /* rows at a time of a strip that has less than 32 outputs */
     MOST_PREFETCHED = 64 << 10, /* of a range's first strip */
-    FLOAT_ROWS = 24 /* rows at a time for float weights: they stay in the second cache */
+    FLOAT_ROWS = 6              /* rows at a time for float weights: they stay in the first cache */
 };
 
 const sat_matmul_kernels *sat_matmul_kernels_for(int32_t level) {
@@ -26,6 +26,12 @@ const sat_matmul_kernels *sat_matmul_kernels_for(int32_t level) {
         return &sat_matmul_avxvnni;
     case SATCHEL_CPU_AVX512:
         return &sat_matmul_avx512;
+#elif defined(__aarch64__)
+    case SATCHEL_CPU_NEON:
+        return &sat_matmul_neon;
+    case SATCHEL_CPU_DOTPROD:
+    case SATCHEL_CPU_I8MM:
+        return &sat_matmul_dotprod;
 #endif
     default:
         return &sat_matmul_c;

@@ -70,7 +70,11 @@ struct sat_matmul_kernels {
 
 extern const sat_matmul_kernels sat_matmul_c;
 extern const sat_matmul_kernels sat_matmul_avx2, sat_matmul_avxvnni, sat_matmul_avx512;
-extern const sat_matmul_kernels sat_matmul_neon, sat_matmul_dotprod, sat_matmul_i8mm;
+extern const sat_matmul_kernels sat_matmul_neon, sat_matmul_dotprod;
+
+/* For levels that have nothing better. */
+void sat_quantize_32_c(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k);
+void sat_quantize_256_c(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k);
 
 /* Row quantization: amax below this counts as 0. */
 #define SAT_ROW_TINY 1e-30f
