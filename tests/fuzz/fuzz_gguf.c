@@ -1,9 +1,53 @@
-/* Hostile model files: parsing, every look-up, and opening the encoder on what parses. */
+/* Hostile model files: parsing, every look-up, weights of all types read and multiplied, and opening the encoder on
+ * what parses. */
 #include <string.h>
 
-#include "generate/generate.h"
+#include "generate/matmul.h"
+#include "generate/quants.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/tiny_model.h"
+
+enum { MOST_ROWS = 33, MOST_K = 512, ROWS = 3 };
+
+/* The first weights as floats; and products with a corner of the matrix, the same bits in C and at the best
+ * level, whatever the weights hold. */
+static void use_weights(satchel_context *context, const sat_tensor *tensor) {
+    static float x[ROWS * MOST_K], out[2][ROWS * MOST_ROWS];
+    float first[SAT_SUPER_BLOCK];
+    sat_matrix matrix;
+    if (!sat_matrix_of(&matrix, tensor)) {
+        FUZZ_CHECK(!sat_quant_known(tensor->type) || tensor->bytes == 0);
+        return;
+    }
+    sat_dequantize(tensor->type, first, tensor->data, sat_tensor_type_of(tensor->type)->block);
+    if (matrix.k > MOST_K)
+        return;
+    matrix.n = matrix.n < MOST_ROWS ? matrix.n : MOST_ROWS;
+    for (size_t i = 0; i < ROWS * matrix.k; i++)
+        x[i] = (float)((i * 37 + 11) % 64) - 32;
+    sat_form form = sat_matrix_form(&matrix);
+    sat_rows rows = {x, matrix.k};
+    size_t size = sat_operand_size(form, ROWS, matrix.k);
+    for (int level = 0; level < 2; level++) {
+        const sat_matmul_kernels *kernels =
+            sat_matmul_kernels_for(level ? context->cpu_level : SATCHEL_CPU_C);
+        sat_rows to = {out[level], MOST_ROWS};
+        sat_operand operand;
+        void *memory = sat_alloc_aligned(&context->memory, size + 64);
+        if (!memory)
+            return;
+        sat_operand_init(&operand, form, ROWS, matrix.k, memory);
+        operand.x = rows;
+        sat_operand_quantize(kernels, &operand, &rows, 0, ROWS);
+        sat_matmul(kernels, &to, &matrix, &operand, 0, ROWS, 0, sat_matrix_strips(&matrix));
+        sat_free_aligned(&context->memory, memory);
+    }
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t c = 0; c < matrix.n; c++) {
+            const float *a = &out[0][r * MOST_ROWS + c], *b = &out[1][r * MOST_ROWS + c];
+            FUZZ_CHECK(memcmp(a, b, sizeof *a) == 0 || (*a != *a && *b != *b));
+        }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     satchel_context_options options;
@@ -27,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 FUZZ_CHECK(bytes >= data && bytes + tensor->bytes <= data + size);
                 touched = (uint8_t)(touched + bytes[0] + bytes[tensor->bytes - 1]);
             }
+            use_weights(context, tensor);
         }
         static const char *const keys[] = {"general.architecture", "tokenizer.ggml.tokens",
                                            "tokenizer.ggml.token_type", "bert.block_count", "a"};
