@@ -101,7 +101,7 @@ static bool build_cased(chat_run *run, chat_builder *builder, const chat_text *t
         int32_t lower =
             code == 0x3A3 && is_final_sigma(text, at, size) ? 0x3C2 : utf8proc_tolower(code);
         length = sat_utf8_encode(lower, utf8);
-    } else if (to == CHAT_TITLE && (!many || utf8proc_totitle(code) != code)) {
+    } else if (to == CHAT_TITLE && (!many || (utf8proc_totitle(code) != code && code != 0xDF))) {
         length = sat_utf8_encode(utf8proc_totitle(code), utf8);
     } else if (many) {
         /* As a title only the first of several is upper case: "ß" to "Ss". */
@@ -130,7 +130,7 @@ const chat_text *sat_chat_recase(chat_run *run, const chat_text *text, chat_case
         if (to == CHAT_TITLE)
             how = cased ? CHAT_LOWER : CHAT_TITLE;
         cased = is_cased(code);
-        /* A sigma's search is over such runs: without a bound, hostile text makes it quadratic. */
+        /* A sigma looks around, past marks as many as there are: without a bound, that is quadratic. */
         if (code == 0x3A3 && !sat_chat_work(run, text->length / 64))
             return NULL;
         if (!build_cased(run, &builder, text, at, size, code, how))

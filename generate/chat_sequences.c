@@ -319,6 +319,14 @@ static const chat_value *keyword(const chat_call *call, const char *name) {
     return NULL;
 }
 
+/* These filters take whatever is false for an empty list: none too. */
+static bool items_or_none(chat_run *run, const chat_value *self, const chat_list **items) {
+    if (sat_chat_truth(self))
+        return sat_chat_items(run, self, items);
+    *items = sat_chat_list(run, 0);
+    return *items != NULL;
+}
+
 FILTER(map) {
     const chat_list *items;
     static const chat_value absent = {.kind = CHAT_ABSENT};
@@ -340,7 +348,7 @@ FILTER(map) {
         if (native->function == map) /* natives would call each other as deep as a template likes */
             return sat_chat_fail(run, SATCHEL_UNSUPPORTED, "map() of map()");
     }
-    if (!sat_chat_items(run, self, &items))
+    if (!items_or_none(run, self, &items))
         return false;
     chat_list *list = sat_chat_list(run, items->count);
     if (!list)
@@ -377,7 +385,7 @@ static bool choose(chat_run *run, const chat_value *self, const chat_call *call,
         if (!test)
             return sat_chat_fail(run, SATCHEL_UNSUPPORTED, "this test in %s()", call->name);
     }
-    if (!sat_chat_items(run, self, &items))
+    if (!items_or_none(run, self, &items))
         return false;
     chat_list *list = sat_chat_list(run, items->count);
     if (!list)
