@@ -1,4 +1,5 @@
-/* Chat templates: opening one, and rendering: the input's values, limits, the output and its parts. */
+/* Chat templates: opening one, and rendering: the input's values, limits, the output and its
+ * parts. */
 #include "generate/chat.h"
 
 #include <string.h>
@@ -111,9 +112,10 @@ static bool name_value(chat_run *run, chat_dict *dict, const char *name, const c
 }
 
 /*
- * What transformers does to a message before the template sees it: reasoning, under whatever name, is there as
- * "thinking" (in front, unless given) and as "reasoning_content". And a known role is trusted: it is one of
- * these words whoever wrote it, and some templates spell a turn's token with it ("<|" + role + "|>").
+ * What transformers does to a message before the template sees it: reasoning, under whatever name,
+ * is there as "thinking" (in front, unless given) and as "reasoning_content". And a known role is
+ * trusted: it is one of these words whoever wrote it, and some templates spell a turn's token with
+ * it ("<|" + role + "|>").
  */
 static bool prepare_message(chat_run *run, chat_value *message) {
     static const char roles[] = "system user assistant tool developer function ipython model "

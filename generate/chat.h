@@ -1,10 +1,11 @@
 /*
- * Chat templates: the GGUF's own Jinja template, rendered by a subset of Jinja in C. Output comes in parts that
- * are marked: the template's own text is trusted, whatever stems from messages, tools or variables is not,
- * so a user's text can never form a special token.
+ * Chat templates: the GGUF's own Jinja template, rendered by a subset of Jinja in C. Output comes
+ * in parts that are marked: the template's own text is trusted, whatever stems from messages, tools
+ * or variables is not, so a user's text can never form a special token.
  *
- * The environment is that of Hugging Face's `apply_chat_template`: blocks trimmed, an immutable sandbox, its tojson,
- * raise_exception, strftime_now, {% generation %} and loop controls; generate/README.md lists the subset.
+ * The environment is that of Hugging Face's `apply_chat_template`: blocks trimmed, an immutable
+ * sandbox, its tojson, raise_exception, strftime_now, {% generation %} and loop controls;
+ * generate/README.md lists the subset.
  */
 #ifndef SATCHEL_GENERATE_CHAT_H
 #define SATCHEL_GENERATE_CHAT_H
@@ -13,9 +14,9 @@
 
 typedef struct sat_chat_template sat_chat_template;
 
-/* Compiles a template. UNSUPPORTED names the construct, filter, test or method that is not in the subset, with
- * line and column; INVALID_TEXT if it is not UTF-8; DAMAGED if it is no template at all; LIMIT if it is over 1 MiB
- * or nested too deeply. The source is copied. */
+/* Compiles a template. UNSUPPORTED names the construct, filter, test or method that is not in the
+ * subset, with line and column; INVALID_TEXT if it is not UTF-8; DAMAGED if it is no template at
+ * all; LIMIT if it is over 1 MiB or nested too deeply. The source is copied. */
 satchel_status sat_chat_open(sat_chat_template **out, satchel_context *context, const char *source,
                              size_t length, satchel_error *error);
 void sat_chat_close(sat_chat_template **chat);
@@ -42,13 +43,13 @@ typedef struct sat_chat_output {
 } sat_chat_output;
 
 /*
- * Renders; what `out` held is replaced, and on failure it is empty. A template's raise_exception gives
- * INVALID_ARGUMENT with its message, as does all that raises in Python; messages give line and column. Steps,
- * memory, output and nesting are bounded (LIMIT). Safe for many threads.
+ * Renders; what `out` held is replaced, and on failure it is empty. A template's raise_exception
+ * gives INVALID_ARGUMENT with its message, as does all that raises in Python; messages give line
+ * and column. Steps, memory, output and nesting are bounded (LIMIT). Safe for many threads.
  *
- * Trusted: the template's text and literals, bos and eos, numbers counted by the template itself (loop.index,
- * lengths), and the role of a message if it is a known name ("user", "assistant", …), because some
- * templates spell a turn's token with it. All else that is printed is not.
+ * Trusted: the template's text and literals, bos and eos, numbers counted by the template itself
+ * (loop.index, lengths), and the role of a message if it is a known name ("user", "assistant", …),
+ * because some templates spell a turn's token with it. All else that is printed is not.
  */
 satchel_status sat_chat_render(const sat_chat_template *chat, const sat_chat_input *input,
                                sat_chat_output *out, satchel_error *error);

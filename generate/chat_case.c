@@ -1,6 +1,6 @@
 /*
- * Upper and lower case as Python's str has them: the simple mappings of utf8proc, and Unicode's SpecialCasing
- * (characters that become several, the final sigma).
+ * Upper and lower case as Python's str has them: the simple mappings of utf8proc, and Unicode's
+ * SpecialCasing (characters that become several, the final sigma).
  */
 #include <string.h>
 #include <utf8proc.h>
@@ -130,7 +130,8 @@ const chat_text *sat_chat_recase(chat_run *run, const chat_text *text, chat_case
         if (to == CHAT_TITLE)
             how = cased ? CHAT_LOWER : CHAT_TITLE;
         cased = is_cased(code);
-        /* A sigma looks around, past marks as many as there are: without a bound, that is quadratic. */
+        /* A sigma looks around, past marks as many as there are: without a bound, that is
+         * quadratic. */
         if (code == 0x3A3 && !sat_chat_work(run, text->length / 64))
             return NULL;
         if (!build_cased(run, &builder, text, at, size, code, how))

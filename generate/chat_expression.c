@@ -1,7 +1,7 @@
 /*
- * Expressions of chat templates, compiled as they are read: operands leave a value on the stack. Binary operators
- * by precedence climbing. Jumps are relative, so a piece of code can be moved: the condition of an inline if
- * comes after its value in the source and before it in the code.
+ * Expressions of chat templates, compiled as they are read: operands leave a value on the stack.
+ * Binary operators by precedence climbing. Jumps are relative, so a piece of code can be moved: the
+ * condition of an inline if comes after its value in the source and before it in the code.
  */
 #include <string.h>
 

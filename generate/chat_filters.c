@@ -196,8 +196,8 @@ FILTER(indent) {
     chat_builder builder = {0};
     if (first && !sat_chat_build_text(run, &builder, margin))
         return false;
-    /* Jinja appends a line break before it cuts lines: an end without one is a line's end, an end with one
-     * leaves an empty line. So the last round stands at the text's end. */
+    /* Jinja appends a line break before it cuts lines: an end without one is a line's end, an end
+     * with one leaves an empty line. So the last round stands at the text's end. */
     for (size_t at = 0, next, line = 0; at <= text->length; at = next, line++) {
         size_t end = sat_chat_line(text, at, &next);
         bool last = next == text->length && end == next;
@@ -215,7 +215,8 @@ FILTER(indent) {
 
 /* ---- numbers */
 
-/* int() and float() of a text: decimal digits with signs, underscores and spaces around as Python reads them. */
+/* int() and float() of a text: decimal digits with signs, underscores and spaces around as Python
+ * reads them. */
 static bool read_number(chat_run *run, const chat_text *text, bool whole, chat_value *out) {
     char digits[64];
     size_t count = 0;

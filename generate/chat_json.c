@@ -1,6 +1,7 @@
 /*
- * JSON in chat templates: the input's values, and the filter tojson as transformers defines it (json.dumps with
- * ensure_ascii=False). What is escaped keeps its mark; brackets, commas and quotes have their container's.
+ * JSON in chat templates: the input's values, and the filter tojson as transformers defines it
+ * (json.dumps with ensure_ascii=False). What is escaped keeps its mark; brackets, commas and quotes
+ * have their container's.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /*
- * Tokens of a chat template. White space around tags is cut here as Jinja cuts it with trim_blocks and
- * lstrip_blocks: the line break after a block, the indentation before one, and all of it beside a "-".
+ * Tokens of a chat template. White space around tags is cut here as Jinja cuts it with trim_blocks
+ * and lstrip_blocks: the line break after a block, the indentation before one, and all of it beside
+ * a "-".
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * Methods of texts, dicts and lists, with Python's meaning. Of those that Python has and the subset has not, the
- * names are known, so that a call of one is an error that says so.
+ * Methods of texts, dicts and lists, with Python's meaning. Of those that Python has and the subset
+ * has not, the names are known, so that a call of one is an error that says so.
  */
 #include <string.h>
 #include <utf8proc.h>
@@ -143,21 +143,21 @@ static bool find(chat_run *run, const chat_value *self, const chat_call *call, b
     return true;
 }
 METHOD(find_first) {
-    int64_t index;
+    int64_t index = -1;
     if (!find(run, self, call, false, &index))
         return false;
     *out = chat_int(index, true);
     return true;
 }
 METHOD(find_from_right) {
-    int64_t index;
+    int64_t index = -1;
     if (!find(run, self, call, true, &index))
         return false;
     *out = chat_int(index, true);
     return true;
 }
 METHOD(index_of) {
-    int64_t index;
+    int64_t index = -1;
     if (!find(run, self, call, false, &index))
         return false;
     *out = chat_int(index, true);
@@ -369,7 +369,8 @@ static bool is_decimal(int32_t code) {
 static bool is_letter_or_decimal(int32_t code) {
     return sat_is_letter(code) || sat_is_digit(code);
 }
-/* Superscripts and the like are digits to Python too; none is a decimal, and no table of ours has them. */
+/* Superscripts and the like are digits to Python too; none is a decimal, and no table of ours has
+ * them. */
 static bool has_odd_digits(const chat_text *text) {
     for (size_t at = 0, size; at < text->length; at += size) {
         int32_t code;

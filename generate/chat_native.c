@@ -1,4 +1,5 @@
-/* Calling what is written in C from a template: finding it by name, binding arguments to parameters. */
+/* Calling what is written in C from a template: finding it by name, binding arguments to
+ * parameters. */
 #include <string.h>
 
 #include "generate/chat_parts.h"

@@ -1,6 +1,7 @@
 /*
- * Statements of chat templates, compiled in one pass. Bodies that come before what uses them (block set, filter
- * blocks) are jumped to and back; a loop's target, which stands before what is walked over, is moved behind it.
+ * Statements of chat templates, compiled in one pass. Bodies that come before what uses them (block
+ * set, filter blocks) are jumped to and back; a loop's target, which stands before what is walked
+ * over, is moved behind it.
  */
 #include <string.h>
 
@@ -174,8 +175,8 @@ static bool end_tag(chat_compiler *compiler) {
 
 static bool statement(chat_compiler *compiler);
 
-/* Up to a tag that begins with one of the names (parted by spaces); it stands at that name then. NULL: up
- * to the template's end. */
+/* Up to a tag that begins with one of the names (parted by spaces); it stands at that name then.
+ * NULL: up to the template's end. */
 static bool body(chat_compiler *compiler, const char *ends) {
     for (;;) {
         const chat_token *token = chat_here(compiler);
@@ -343,8 +344,9 @@ static bool repeat_code(chat_compiler *compiler, size_t from, size_t to) {
     return true;
 }
 
-/* for … if: with `loop` in the body the items are chosen before, since loop.last and others look ahead; else one
- * by one, so that the condition sees what the body has changed. Jinja does the same. */
+/* for … if: with `loop` in the body the items are chosen before, since loop.last and others look
+ * ahead; else one by one, so that the condition sees what the body has changed. Jinja does the
+ * same. */
 static bool choose_before(chat_compiler *compiler, uint32_t at, size_t target_from,
                           size_t target_to, size_t condition_from, size_t condition_to) {
     size_t next = compiler->chat->code_count + 1, out;
@@ -446,7 +448,8 @@ static bool parse_leave(chat_compiler *compiler, bool out) {
     return emit_back(compiler, at, OP_JUMP, out ? around->out : around->next) && end_tag(compiler);
 }
 
-/* A body whose text is then filtered and used: use code, emitted already between `use` and here, follows it. */
+/* A body whose text is then filtered and used: use code, emitted already between `use` and here,
+ * follows it. */
 static bool captured(chat_compiler *compiler, uint32_t at, size_t use, const char *end) {
     size_t over = compiler->chat->code_count;
     if (!emit(compiler, at, OP_JUMP, 0) || !sat_chat_land(compiler, use))
@@ -606,7 +609,8 @@ static bool parse_call(chat_compiler *compiler) {
     if (sat_chat_at(compiler, "(") && !signature(compiler, &macro))
         return false;
     leave_macro(compiler, &saved);
-    /* Jump over the call's own code to the body behind it; it is moved out of the way afterwards. */
+    /* Jump over the call's own code to the body behind it; it is moved out of the way
+     * afterwards. */
     size_t call = chat->code_count;
     if (!sat_chat_expression(compiler, true))
         return false;
@@ -631,8 +635,8 @@ static bool parse_call(chat_compiler *compiler) {
            sat_chat_emit(compiler, op) && emit(compiler, at, OP_PRINT, 0);
 }
 
-/* {% generation %} marks what the assistant says; here it is a scope, as the function that transformers makes of
- * it is, and no loop around it can be left. */
+/* {% generation %} marks what the assistant says; here it is a scope, as the function that
+ * transformers makes of it is, and no loop around it can be left. */
 static bool parse_generation(chat_compiler *compiler) {
     uint32_t at = chat_here(compiler)->at;
     struct chat_around *around = compiler->around;

@@ -1,9 +1,10 @@
 /*
- * Inside chat templates: values and their marks, a rendering under way, compiled code. A template is lexed
- * (chat_lex.c), compiled to code for a small stack machine (chat_parse.c, chat_expression.c), and run (chat_run.c).
+ * Inside chat templates: values and their marks, a rendering under way, compiled code. A template
+ * is lexed (chat_lex.c), compiled to code for a small stack machine (chat_parse.c,
+ * chat_expression.c), and run (chat_run.c).
  *
- * Everything a rendering makes lies in one arena and is freed with it. Values do not change once made, except
- * namespaces. Calls return false after a failure, which the rendering then holds.
+ * Everything a rendering makes lies in one arena and is freed with it. Values do not change once
+ * made, except namespaces. Calls return false after a failure, which the rendering then holds.
  */
 #ifndef SATCHEL_GENERATE_CHAT_PARTS_H
 #define SATCHEL_GENERATE_CHAT_PARTS_H
@@ -78,8 +79,7 @@ typedef struct chat_native chat_native;
 
 typedef struct chat_value {
     uint8_t kind;
-    bool
-        trusted; /* of numbers and containers: what is printed of them; texts have marks of their own */
+    bool trusted; /* of numbers and containers when printed; texts have marks of their own */
     union {
         bool boolean;
         int64_t integer;
@@ -245,7 +245,8 @@ const chat_text *sat_chat_strip(chat_run *run, const chat_text *text, const chat
                                 int sides);
 typedef enum chat_case { CHAT_UPPER, CHAT_LOWER, CHAT_CAPITALIZE, CHAT_TITLE } chat_case;
 const chat_text *sat_chat_recase(chat_run *run, const chat_text *text, chat_case to);
-/* Lines as str.splitlines: the end of the line at `from` without its break, and where the next begins. */
+/* Lines as str.splitlines: the end of the line at `from` without its break, and where the next
+ * begins. */
 size_t sat_chat_line(const chat_text *text, size_t from, size_t *next);
 
 /* ------------------------------------------------------------------ values (chat_value.c) */

@@ -1,6 +1,7 @@
 /*
- * Runs a chat template's code: a stack of values, scopes of variables, loops, captured text, and frames of macros.
- * All are lists with bounds; nothing recurses on what a template or its input holds.
+ * Runs a chat template's code: a stack of values, scopes of variables, loops, captured text, and
+ * frames of macros. All are lists with bounds; nothing recurses on what a template or its input
+ * holds.
  */
 #include <string.h>
 
@@ -418,11 +419,11 @@ static bool make_dict(chat_run *run, size_t count) {
 /* Those that only work on the stack. */
 static bool operate(chat_run *run, const chat_op *op) {
     chat_value a, b, out = chat_none();
-    const chat_value *constant = &run->chat->constants[op->argument];
     switch (op->op) {
     case OP_ATTRIBUTE:
         a = pop(run);
-        return sat_chat_attribute(run, &a, constant->as.text, &out) && push(run, out);
+        return sat_chat_attribute(run, &a, run->chat->constants[op->argument].as.text, &out) &&
+               push(run, out);
     case OP_ITEM:
         b = pop(run);
         a = pop(run);

@@ -1,5 +1,5 @@
-/* Filters on sequences: selecting, mapping, sorting, joining. What gives a generator in Jinja gives an iterator,
- * which can be walked once and has no length. */
+/* Filters on sequences: selecting, mapping, sorting, joining. What gives a generator in Jinja gives
+ * an iterator, which can be walked once and has no length. */
 #include <string.h>
 
 #include "generate/chat_parts.h"

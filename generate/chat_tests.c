@@ -1,4 +1,5 @@
-/* Jinja's tests ("is defined", "is string", …) and global functions (range, namespace, raise_exception, …). */
+/* Jinja's tests ("is defined", "is string", …) and global functions (range, namespace,
+ * raise_exception, …). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

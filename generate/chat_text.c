@@ -1,6 +1,7 @@
 /*
- * Texts of chat templates: UTF-8 with a mark for each byte, trusted or not. Whatever is cut from a text or made
- * of it keeps its marks, byte for byte. A text that is all of one mark has no array of them.
+ * Texts of chat templates: UTF-8 with a mark for each byte, trusted or not. Whatever is cut from a
+ * text or made of it keeps its marks, byte for byte. A text that is all of one mark has no array of
+ * them.
  */
 #include <string.h>
 
@@ -111,8 +112,8 @@ const chat_text *sat_chat_part(chat_run *run, const chat_text *text, size_t from
     return part;
 }
 
-/* Appends `b` behind `a` where `a` lies, if there is room and nothing stands there yet: a template that
- * gathers its text in a loop (x = x + y) would copy all of it each time. */
+/* Appends `b` behind `a` where `a` lies, if there is room and nothing stands there yet: a template
+ * that gathers its text in a loop (x = x + y) would copy all of it each time. */
 static const chat_text *append_in_place(chat_run *run, const chat_text *a, const chat_text *b) {
     chat_tail *tail = a->tail;
     bool mixed = a->marks || b->marks || a->trusted != b->trusted;

@@ -1,7 +1,7 @@
 /*
- * Values of chat templates: truth, equality, order, membership, how they are spelled, and how lists and dicts
- * are made. All as Python has it. Containers know their depth, which is bounded when they are made: what walks
- * down into them may recurse.
+ * Values of chat templates: truth, equality, order, membership, how they are spelled, and how lists
+ * and dicts are made. All as Python has it. Containers know their depth, which is bounded when they
+ * are made: what walks down into them may recurse.
  */
 #include <float.h>
 #include <inttypes.h>

@@ -1,4 +1,5 @@
-/* Hostile chat templates and messages: the template, then, after a line of "====", messages in JSON. */
+/* Hostile chat templates and messages: the template, then, after a line of "====", messages in
+ * JSON. */
 #include <string.h>
 
 #include "generate/chat.h"

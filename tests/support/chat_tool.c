@@ -1,10 +1,12 @@
 /*
- * Renders chat templates for a test program in another language: a JSON object a line on stdin, one a line on
- * stdout.
+ * Renders chat templates for a test program in another language: a JSON object a line on stdin, one
+ * a line on stdout.
  *
- *   in:  {"template": "…", "messages": "[…]", "tools": "[…]" or null, "variables": "{…}" or null, "bos": "<s>" or null,
- *         "eos": …, "generate": true, "now": 0}    messages, tools and variables are JSON in a string
- *   out: {"status": "ok", "text": "…", "parts": [[length, trusted], …]}  or  {"status": "…", "error": "…"}
+ *   in:  {"template": "…", "messages": "[…]", "tools": "[…]" or null, "variables": "{…}" or null,
+ *         "bos": "<s>" or null, "eos": …, "generate": true, "now": 0}
+ *        messages, tools and variables are JSON in a string
+ *   out: {"status": "SATCHEL_OK", "text": "…", "parts": [[length, trusted], …]}
+ *        or {"status": "…", "error": "…"}
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Chat templates: the grammar of the subset, and errors with their places. Whole templates of models beside their
- * reference: tests/peers. */
+/* Chat templates: the grammar of the subset, and errors with their places. Whole templates of
+ * models beside their reference: tests/peers. */
 #include "tests/unit/generate/chat_unit.h"
 
 static void expressions(void **state) {

@@ -1,5 +1,5 @@
-/* Chat templates that mean harm: nesting, steps, memory, output. All end with LIMIT on a small stack, and a failing
- * allocation at any place leaves nothing behind. */
+/* Chat templates that mean harm: nesting, steps, memory, output. All end with LIMIT on a small
+ * stack, and a failing allocation at any place leaves nothing behind. */
 #include "tests/unit/generate/chat_unit.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* Chat templates: what is trusted in the output, character by character; « » stand around what is not. */
+/* Chat templates: what is trusted in the output, character by character; « » stand around what is
+ * not. */
 #include "tests/unit/generate/chat_unit.h"
 
 #define SET "{% set c = messages[0].content %}"
