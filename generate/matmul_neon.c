@@ -4,7 +4,13 @@
 #define HALVES_TO_FLOATS(out, in)                                                                  \
     EACH (i_, 8)                                                                                   \
     vst1q_f32((out) + 4 * i_, vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((in) + 4 * i_))))
-#define LOOK_UP(book, index) (byte_x16) vqtbl1q_u8((uint8x16_t)(book), (uint8x16_t)(index))
+#define LANES 1
+#define LOAD(rows, at) (words) vld1q_u8((rows)[0] + (at))
+#define ZIP_LOW(a, b) (words) vzip1q_u32((uint32x4_t)(a), (uint32x4_t)(b))
+#define ZIP_HIGH(a, b) (words) vzip2q_u32((uint32x4_t)(a), (uint32x4_t)(b))
+#define JOIN_LOW(a, b) (words) vzip1q_u64((uint64x2_t)(a), (uint64x2_t)(b))
+#define JOIN_HIGH(a, b) (words) vzip2q_u64((uint64x2_t)(a), (uint64x2_t)(b))
+#define LOOK_UP(book, index) (words) vqtbl1q_u8(vld1q_u8(book), (uint8x16_t)(index))
 
 #include "generate/matmul_unpack.h"
 

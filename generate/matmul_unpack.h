@@ -1,12 +1,17 @@
 /*
- * Weights of all types to the unpacked form, four rows at a time: 16 bytes of each are transposed as a matrix of
- * 4 by 4 words, so that a vector holds 4 inputs of 4 outputs, and codes are taken out of all at once. Written
- * with the vectors of 128 bits that GCC and Clang make of any instruction set; every level's file includes
- * it and compiles it with its own flags. quants.c and quants_k.c say what the bytes mean.
+ * Weights of all types to the unpacked form, some rows at a time: 16 bytes of each four are transposed as a matrix
+ * of 4 by 4 words in a lane of 128 bits, so that a vector holds 4 inputs of as many outputs as it has words, and
+ * codes are taken out of all at once. Written with the vectors that GCC and Clang make of any instruction
+ * set; every level's file includes it and compiles it with its own flags. quants.c and quants_k.c say what
+ * the bytes mean.
  *
  * The file that includes it defines before
- *   HALVES_TO_FLOATS(out, in)    32 of them, exact
- *   LOOK_UP(book, index)         book[index] of each byte, index < 16; all of type byte_x16
+ *   LANES                          128-bit lanes of a vector: 1, 2 or 4
+ *   LOAD(rows, at)                 16 bytes from `at` on of rows[0], rows[4], …, one a lane
+ *   ZIP_LOW ZIP_HIGH (a, b)        words 0 of a and b, words 1 (2 and 3) of each lane
+ *   JOIN_LOW JOIN_HIGH (a, b)      words 0 and 1 (2 and 3) of a, then of b, of each lane
+ *   LOOK_UP(book, index)           book[index] of each byte, index < 16; book: 16 bytes in memory
+ *   HALVES_TO_FLOATS(out, in)      32 of them, exact
  */
 #ifndef SATCHEL_GENERATE_MATMUL_UNPACK_H
 #define SATCHEL_GENERATE_MATMUL_UNPACK_H
@@ -15,60 +20,48 @@
 
 #include "generate/matmul_kernels.h"
 
-typedef uint8_t byte_x16 __attribute__((vector_size(16)));
-typedef uint32_t word_x4 __attribute__((vector_size(16)));
-typedef int32_t int_x4 __attribute__((vector_size(16)));
+typedef uint32_t words __attribute__((vector_size(16 * LANES)));
+typedef int32_t signed_words __attribute__((vector_size(16 * LANES)));
 
 #define UNPACK static inline __attribute__((always_inline))
 /* A loop of constant length, always unrolled. */
 #define REPEAT(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
 
-enum { ROWS_AT_ONCE = 4, PIECE = 16 };
+enum { ROWS_AT_ONCE = 4 * LANES, PIECE = 16 };
 
 /* ------------------------------------------------------------------ vectors */
 
-UNPACK word_x4 load_words(const uint8_t *p) {
-    word_x4 x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
-
-UNPACK void store_words(void *p, word_x4 x) {
+UNPACK void store_words(void *p, words x) {
     memcpy(p, &x, sizeof x);
 }
 
-UNPACK word_x4 spread(uint32_t x) {
-    return (word_x4){x, x, x, x};
+UNPACK words spread(uint32_t x) {
+    return (words){0} + x;
 }
 
-/* Four bytes of each of four rows. */
-UNPACK word_x4 gather(const uint8_t *const *rows, size_t at) {
-    return (word_x4){sat_read_u32(rows[0] + at), sat_read_u32(rows[1] + at),
-                     sat_read_u32(rows[2] + at), sat_read_u32(rows[3] + at)};
+/* Four bytes of each row. */
+UNPACK words gather(const uint8_t *const *rows, size_t at) {
+    words x = {0};
+    REPEAT(i, ROWS_AT_ONCE)
+    x[i] = sat_read_u32(rows[i] + at);
+    return x;
 }
 
-/* out[i]: bytes at + 4i … at + 4i + 3 of each of four rows. */
-UNPACK void transpose(word_x4 out[4], const uint8_t *const *rows, size_t at) {
-    word_x4 a = load_words(rows[0] + at), b = load_words(rows[1] + at);
-    word_x4 c = load_words(rows[2] + at), d = load_words(rows[3] + at);
-    word_x4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-    word_x4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-    out[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-    out[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-    ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    out[2] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-    out[3] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+/* out[i]: bytes at + 4i … at + 4i + 3 of each row. */
+UNPACK void transpose(words out[4], const uint8_t *const *rows, size_t at) {
+    words a = LOAD(rows, at), b = LOAD(rows + 1, at), c = LOAD(rows + 2, at);
+    words d = LOAD(rows + 3, at);
+    words ab = ZIP_LOW(a, b), cd = ZIP_LOW(c, d);
+    out[0] = JOIN_LOW(ab, cd);
+    out[1] = JOIN_HIGH(ab, cd);
+    ab = ZIP_HIGH(a, b);
+    cd = ZIP_HIGH(c, d);
+    out[2] = JOIN_LOW(ab, cd);
+    out[3] = JOIN_HIGH(ab, cd);
 }
 
-UNPACK word_x4 nibbles(word_x4 x, int high) {
+UNPACK words nibbles(words x, int high) {
     return (high ? x >> 4 : x) & spread(0x0f0f0f0f);
-}
-
-UNPACK word_x4 through(const uint8_t book[16], word_x4 x) {
-    byte_x16 values;
-    memcpy(&values, book, sizeof values);
-    return (word_x4)LOOK_UP(values, (byte_x16)x);
 }
 
 /* Weights are read by columns of a strip, which no hardware expects: so the next strip's bytes are asked for while
@@ -101,33 +94,33 @@ UNPACK void scales_of(void *out, size_t step, const uint8_t *const rows[SAT_STRI
 /* ------------------------------------------------------------------ blocks of 32 */
 
 /* Bits 4i … 4i + 3 of each row's word as the bit `to` of 4 bytes. */
-UNPACK word_x4 bits_of_step(word_x4 x, int i, int to) {
+UNPACK words bits_of_step(words x, int i, int to) {
     x = x >> (4 * i) & spread(15);
     x |= x << 7;
     x |= x << 14;
     return (x & spread(0x01010101)) << to;
 }
 
-/* Four outputs from column c on of a block of a type whose codes are nibbles: 16 bytes at `at`, fifth bits at
+/* Outputs from column c on of a block of a type whose codes are nibbles: 16 bytes at `at`, fifth bits at
  * `fifth` (0: none), through a book (NULL: none). */
 UNPACK void block_of_nibbles(sat_strip_block *out, int c, const uint8_t *const *rows, size_t at,
                              size_t fifth, const uint8_t *book) {
-    word_x4 v[4], high = fifth ? gather(rows, fifth) : spread(0);
+    words v[4], high = fifth ? gather(rows, fifth) : spread(0);
     transpose(v, rows, at);
     REPEAT(half, 2)
     REPEAT(i, 4) {
-        word_x4 code = nibbles(v[i], half);
+        words code = nibbles(v[i], half);
         if (fifth)
             code |= bits_of_step(high, 4 * half + i, 4);
         if (book)
-            code = through(book, code);
+            code = LOOK_UP(book, code);
         store_words(out->code[4 * half + i][c], code);
     }
 }
 
 UNPACK void block_of_bytes(sat_strip_block *out, int c, const uint8_t *const *rows, size_t at) {
     REPEAT(half, 2) {
-        word_x4 v[4];
+        words v[4];
         transpose(v, rows, at + 16 * (size_t)half);
         REPEAT(i, 4)
         store_words(out->code[4 * half + i][c], v[i] ^ spread(0x80808080));
@@ -136,12 +129,12 @@ UNPACK void block_of_bytes(sat_strip_block *out, int c, const uint8_t *const *ro
 
 /* Half a block of 64: 8 bytes hold 16 codes. */
 UNPACK void block_of_nvfp4(sat_strip_block *out, int c, const uint8_t *const *rows, size_t half) {
-    word_x4 v[4];
+    words v[4];
     transpose(v, rows, 4 + 16 * half);
     REPEAT(i, 4) {
-        store_words(out->code[4 * (i / 2) + i % 2][c], through(sat_e2m1_codes, nibbles(v[i], 0)));
+        store_words(out->code[4 * (i / 2) + i % 2][c], LOOK_UP(sat_e2m1_codes, nibbles(v[i], 0)));
         store_words(out->code[4 * (i / 2) + i % 2 + 2][c],
-                    through(sat_e2m1_codes, nibbles(v[i], 1)));
+                    LOOK_UP(sat_e2m1_codes, nibbles(v[i], 1)));
     }
 }
 
@@ -191,10 +184,10 @@ UNPACK void small_blocks(sat_strip_block *out, uint32_t type, size_t block_bytes
         scales_of(out->more, sizeof *out, rows, block_bytes, first, count, 2);
     for (int c = 0; c < SAT_STRIP; c += ROWS_AT_ONCE)
         for (size_t b = 0; b < count; b++) {
-            const uint8_t *four[ROWS_AT_ONCE];
+            const uint8_t *some[ROWS_AT_ONCE];
             REPEAT(i, ROWS_AT_ONCE)
-            four[i] = rows[c + i] + (first + b) / (1 + halving) * block_bytes;
-            small_block(&out[b], c, four, type, first + b);
+            some[i] = rows[c + i] + (first + b) / (1 + halving) * block_bytes;
+            small_block(&out[b], c, some, type, first + b);
             ahead = prefetch(ahead, ROWS_AT_ONCE * block_bytes / (1 + halving));
         }
 }
@@ -223,35 +216,35 @@ static void unpack_32(sat_strip_block *out, uint32_t type, const uint8_t *const 
 /* ------------------------------------------------------------------ blocks of 256 */
 
 /* Scales of `groups` groups and what they make of minima: of their own (NULL: scale · offset). */
-UNPACK void store_scales(sat_strip_super *out, int c, const word_x4 *scale, const word_x4 *minimum,
+UNPACK void store_scales(sat_strip_super *out, int c, const words *scale, const words *minimum,
                          int offset, int groups) {
     REPEAT(j, groups)
     store_words(&out->scale[j][c], scale[j]);
     REPEAT(p, groups / 2) {
-        word_x4 low = minimum ? minimum[2 * p] : scale[2 * p] * spread((uint32_t)offset);
-        word_x4 high = minimum ? minimum[2 * p + 1] : scale[2 * p + 1] * spread((uint32_t)offset);
+        words low = minimum ? minimum[2 * p] : scale[2 * p] * spread((uint32_t)offset);
+        words high = minimum ? minimum[2 * p + 1] : scale[2 * p + 1] * spread((uint32_t)offset);
         store_words(out->minimum[p][c], (low & spread(0xffff)) | high << 16);
     }
 }
 
 /* Byte j of each word. */
-UNPACK word_x4 byte_of(word_x4 x, int j) {
+UNPACK words byte_of(words x, int j) {
     return x >> (8 * j) & spread(255);
 }
 
 /* Codes of `width` bits from `pieces` times 16 bytes: each run of 32 bytes holds 8 / width runs of 32 codes. Bits
  * above them from `top` (NULL: none): one a code, a plane for each 32 codes, from 32 bytes. */
 UNPACK void store_planes(sat_strip_super *out, int c, const uint8_t *const *rows, size_t at,
-                         int width, word_x4 (*top)[4]) {
+                         int width, words (*top)[4]) {
     const int planes = 8 / width;
-    const word_x4 mask = spread(0x01010101u * ((1u << width) - 1));
+    const words mask = spread(0x01010101u * ((1u << width) - 1));
     REPEAT(piece, 2 * width) {
-        word_x4 v[4];
+        words v[4];
         transpose(v, rows, at + PIECE * (size_t)piece);
         REPEAT(plane, planes) {
             const int run = piece / 2 * planes + plane;
             REPEAT(i, 4) {
-                word_x4 code = v[i] >> (plane * width) & mask;
+                words code = v[i] >> (plane * width) & mask;
                 if (top)
                     code |= (top[piece % 2][i] >> run & spread(0x01010101)) << width;
                 store_words(out->code[8 * run + piece % 2 * 4 + i][c], code);
@@ -261,7 +254,7 @@ UNPACK void store_planes(sat_strip_super *out, int c, const uint8_t *const *rows
 }
 
 UNPACK void super_q2(sat_strip_super *out, int c, const uint8_t *const *rows) {
-    word_x4 v[4], scale[16], minimum[16];
+    words v[4], scale[16], minimum[16];
     transpose(v, rows, 0);
     REPEAT(j, 16) {
         scale[j] = byte_of(nibbles(v[j / 4], 0), j % 4);
@@ -272,10 +265,10 @@ UNPACK void super_q2(sat_strip_super *out, int c, const uint8_t *const *rows) {
 }
 
 UNPACK void super_q3(sat_strip_super *out, int c, const uint8_t *const *rows) {
-    word_x4 top[2][4], low[2] = {gather(rows, 96), gather(rows, 100)}, high = gather(rows, 104);
-    word_x4 scale[16];
+    words top[2][4], low[2] = {gather(rows, 96), gather(rows, 100)}, high = gather(rows, 104);
+    words scale[16];
     REPEAT(j, 16) {
-        word_x4 four = nibbles(low[j / 4 % 2], j / 8);
+        words four = nibbles(low[j / 4 % 2], j / 8);
         four |= (high >> (j / 4 * 2) & spread(0x03030303)) << 4;
         scale[j] = byte_of(four, j % 4) - spread(32);
     }
@@ -286,8 +279,8 @@ UNPACK void super_q3(sat_strip_super *out, int c, const uint8_t *const *rows) {
 }
 
 UNPACK void super_q4_q5(sat_strip_super *out, int c, const uint8_t *const *rows, int five) {
-    word_x4 v[4], scale[8], minimum[8], top[2][4];
-    const word_x4 six = spread(0x3f3f3f3f), upper = spread(0x30303030);
+    words v[4], scale[8], minimum[8], top[2][4];
+    const words six = spread(0x3f3f3f3f), upper = spread(0x30303030);
     transpose(v, rows, 0);
     REPEAT(j, 4) {
         scale[j] = byte_of(v[1] & six, j);
@@ -306,20 +299,20 @@ UNPACK void super_q4_q5(sat_strip_super *out, int c, const uint8_t *const *rows,
 }
 
 UNPACK void super_q6(sat_strip_super *out, int c, const uint8_t *const *rows) {
-    word_x4 v[4], scale[16];
+    words v[4], scale[16];
     transpose(v, rows, 192);
     REPEAT(j, 16) /* signed bytes */
-    scale[j] = (word_x4)((int_x4)(v[j / 4] << (24 - 8 * (j % 4))) >> 24);
+    scale[j] = (words)((signed_words)(v[j / 4] << (24 - 8 * (j % 4))) >> 24);
     store_scales(out, c, scale, NULL, 32, 16);
     REPEAT(run, 2) { /* 64 bytes of lower bits and 32 of upper ones hold 128 codes */
-        word_x4 high[2][4];
+        words high[2][4];
         REPEAT(half, 2)
         transpose(high[half], rows, 128 + 32 * (size_t)run + 16 * (size_t)half);
         REPEAT(piece, 4) {
             transpose(v, rows, 64 * (size_t)run + PIECE * (size_t)piece);
             REPEAT(nibble, 2)
             REPEAT(i, 4) {
-                word_x4 upper = high[piece % 2][i] >> (2 * (piece / 2 + 2 * nibble));
+                words upper = high[piece % 2][i] >> (2 * (piece / 2 + 2 * nibble));
                 store_words(out->code[32 * run + 4 * piece + 16 * nibble + i][c],
                             nibbles(v[i], nibble) | (upper & spread(0x03030303)) << 4);
             }
@@ -328,7 +321,7 @@ UNPACK void super_q6(sat_strip_super *out, int c, const uint8_t *const *rows) {
 }
 
 UNPACK void super_iq4(sat_strip_super *out, int c, const uint8_t *const *rows) {
-    word_x4 high = gather(rows, 0) >> 16, low = gather(rows, 4), scale[8], v[4];
+    words high = gather(rows, 0) >> 16, low = gather(rows, 4), scale[8], v[4];
     REPEAT(j, 8)
     scale[j] = ((low >> (4 * j) & spread(15)) | (high >> (2 * j) & spread(3)) << 4) - spread(32);
     store_scales(out, c, scale, NULL, SAT_IQ4_OFFSET, 8);
@@ -337,12 +330,12 @@ UNPACK void super_iq4(sat_strip_super *out, int c, const uint8_t *const *rows) {
         REPEAT(half, 2)
         REPEAT(i, 4)
         store_words(out->code[8 * j + 4 * half + i][c],
-                    through(sat_iq4_codes, nibbles(v[i], half)));
+                    LOOK_UP(sat_iq4_codes, nibbles(v[i], half)));
     }
 }
 
 UNPACK void super_tq2(sat_strip_super *out, int c, const uint8_t *const *rows) {
-    word_x4 scale[8];
+    words scale[8];
     REPEAT(j, 8)
     scale[j] = spread(1);
     store_scales(out, c, scale, NULL, 1, 8);
@@ -383,10 +376,10 @@ UNPACK void super_blocks(sat_strip_super *out, uint32_t type, size_t block_bytes
         scales_of(out->least, sizeof *out, rows, block_bytes, first, count, least);
     for (size_t b = 0; b < count; b++)
         for (int c = 0; c < SAT_STRIP; c += ROWS_AT_ONCE) {
-            const uint8_t *four[ROWS_AT_ONCE];
+            const uint8_t *some[ROWS_AT_ONCE];
             REPEAT(i, ROWS_AT_ONCE)
-            four[i] = rows[c + i] + (first + b) * block_bytes;
-            super_block(&out[b], c, four, type);
+            some[i] = rows[c + i] + (first + b) * block_bytes;
+            super_block(&out[b], c, some, type);
             ahead = prefetch(ahead, ROWS_AT_ONCE * block_bytes);
         }
 }

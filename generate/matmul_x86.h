@@ -3,6 +3,7 @@
 #define SATCHEL_GENERATE_MATMUL_X86_H
 
 #include <immintrin.h>
+#include <stdint.h>
 
 #define INLINE static inline __attribute__((always_inline))
 /* A loop of constant length over registers, always unrolled. */
@@ -18,7 +19,36 @@
     EACH (i_, 4)                                                                                   \
     _mm256_storeu_ps((out) + 8 * i_,                                                               \
                      _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)((in) + 8 * i_))))
-#define LOOK_UP(book, index) (byte_x16) _mm_shuffle_epi8((__m128i)(book), (__m128i)(index))
+
+INLINE __m128i piece(const uint8_t *p) {
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+INLINE __m256i two_pieces(const uint8_t *low, const uint8_t *high) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(piece(low)), piece(high), 1);
+}
+
+#if defined(__AVX512F__)
+#define LANES 4
+#define LOAD(rows, at)                                                                             \
+    (words)                                                                                        \
+        _mm512_inserti64x4(_mm512_castsi256_si512(two_pieces((rows)[0] + (at), (rows)[4] + (at))), \
+                           two_pieces((rows)[8] + (at), (rows)[12] + (at)), 1)
+#define ZIP_LOW(a, b) (words) _mm512_unpacklo_epi32((__m512i)(a), (__m512i)(b))
+#define ZIP_HIGH(a, b) (words) _mm512_unpackhi_epi32((__m512i)(a), (__m512i)(b))
+#define JOIN_LOW(a, b) (words) _mm512_unpacklo_epi64((__m512i)(a), (__m512i)(b))
+#define JOIN_HIGH(a, b) (words) _mm512_unpackhi_epi64((__m512i)(a), (__m512i)(b))
+#define LOOK_UP(book, index)                                                                       \
+    (words) _mm512_shuffle_epi8(_mm512_broadcast_i32x4(piece(book)), (__m512i)(index))
+#else
+#define LANES 2
+#define LOAD(rows, at) (words) two_pieces((rows)[0] + (at), (rows)[4] + (at))
+#define ZIP_LOW(a, b) (words) _mm256_unpacklo_epi32((__m256i)(a), (__m256i)(b))
+#define ZIP_HIGH(a, b) (words) _mm256_unpackhi_epi32((__m256i)(a), (__m256i)(b))
+#define JOIN_LOW(a, b) (words) _mm256_unpacklo_epi64((__m256i)(a), (__m256i)(b))
+#define JOIN_HIGH(a, b) (words) _mm256_unpackhi_epi64((__m256i)(a), (__m256i)(b))
+#define LOOK_UP(book, index)                                                                       \
+    (words) _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(piece(book)), (__m256i)(index))
+#endif
 
 #include "generate/matmul_unpack.h"
 
