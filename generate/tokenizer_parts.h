@@ -80,6 +80,7 @@ struct sat_tokenizer {
     uint8_t special_starts[256]; /* bits by root: some special token begins with this byte */
 
     bool byte_level;   /* spellings are in the byte alphabet of GPT-2 */
+    bool hashes;       /* WordPiece in BERT's own layout: "##ing" */
     bool space_prefix; /* a space goes before a text, and is dropped when it comes back */
     bool merge_spaces; /* Unigram: runs of spaces are one, none at the ends */
     bool whole_words;  /* BPE: a word that is a token is that token, whatever the merges say */

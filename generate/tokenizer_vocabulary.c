@@ -76,7 +76,7 @@ static bool is_marker(const char *text, size_t length) {
            (text[length - 1] == '>' || text[length - 1] == ']');
 }
 
-/* Fills in the running text at `out` and the flags. */
+/* Fills in the running text at `out`, at most one byte longer than the spelling, and the flags. */
 static size_t run_piece(sat_tokenizer *tokenizer, sat_piece *piece, char *out) {
     size_t length = piece->length;
     int byte;
@@ -100,6 +100,12 @@ static size_t run_piece(sat_tokenizer *tokenizer, sat_piece *piece, char *out) {
         break;
     default:
         break;
+    }
+    if (tokenizer->hashes) { /* "##ing" goes on with a word, "run" begins one */
+        bool rest = length > 2 && memcmp(piece->text, "##", 2) == 0;
+        *out = ' ';
+        memcpy(out + !rest, piece->text + (rest ? 2 : 0), length - (rest ? 2 : 0));
+        return length - (rest ? 2 : 0) + !rest;
     }
     bool whole = sat_vocabulary_running(tokenizer, piece->text, length, out, &length);
     if (text && whole)
@@ -168,8 +174,8 @@ static satchel_status read_pieces(sat_tokenizer *tokenizer, size_t *bytes, satch
             return bad_array("tokenizer.ggml.token_type", i, "number", error);
         if (scored && !sat_gguf_array_float(gguf, "tokenizer.ggml.scores", i, &score))
             return bad_array("tokenizer.ggml.scores", i, "number", error);
-        if (!sat_add_size(*bytes, length, bytes) || *bytes > INT32_MAX) {
-            return sat_fail(error, SATCHEL_LIMIT, "the vocabulary's text is larger than 2 GiB");
+        if (!sat_add_size(*bytes, length, bytes) || *bytes > INT32_MAX / 2) {
+            return sat_fail(error, SATCHEL_LIMIT, "the vocabulary's text is larger than 1 GiB");
         }
         piece->length = (uint32_t)length;
         piece->type = type > 0 && type <= SAT_TOKEN_BYTE ? (uint8_t)type : SAT_TOKEN_NORMAL;
@@ -258,6 +264,18 @@ static satchel_status build_specials(sat_tokenizer *tokenizer, satchel_error *er
     return status;
 }
 
+/* Whether a WordPiece vocabulary is in BERT's own layout: no piece has a "▁" before it. */
+static bool has_hashes(const sat_tokenizer *tokenizer) {
+    const char *model = "";
+    sat_gguf_string(tokenizer->gguf, "tokenizer.ggml.model", &model, NULL);
+    for (size_t i = 0; i < tokenizer->size; i++) {
+        const sat_piece *piece = &tokenizer->pieces[i];
+        if (piece->length > 3 && memcmp(piece->text, "\xE2\x96\x81", 3) == 0)
+            return false;
+    }
+    return strcmp(model, "bert") == 0;
+}
+
 /* The tokens that stand for bytes: by type, and by spelling where the file has no types. */
 static void find_bytes(sat_tokenizer *tokenizer) {
     for (int i = 0; i < 256; i++) {
@@ -300,7 +318,8 @@ satchel_status sat_vocabulary_read(sat_tokenizer *tokenizer, satchel_error *erro
     sat_vocabulary_names(tokenizer);
     while (slots < count * 2)
         slots *= 2;
-    tokenizer->running = sat_alloc(memory, bytes + 1); /* running text is never longer */
+    tokenizer->hashes = has_hashes(tokenizer);
+    tokenizer->running = sat_alloc(memory, bytes + count + 1);
     tokenizer->slots = sat_calloc(memory, slots, sizeof *tokenizer->slots);
     if (!tokenizer->running || !tokenizer->slots)
         return sat_memory_fail(memory, bytes + slots * sizeof *tokenizer->slots, error);

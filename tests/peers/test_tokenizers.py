@@ -5,6 +5,7 @@ keys, and on a Unigram vocabulary made here with SentencePiece; WordPiece beside
 """
 import os
 import random
+import re
 import sys
 import tempfile
 import unicodedata
@@ -59,14 +60,11 @@ def beside_llama(report, program, name, path, leave=None):
     # the same.
     markers = [text.decode(errors="replace") for text, kind in pieces if kind == 4]
     markers = [text for text in markers if is_marker(text)]
-    texts = hostile.strings(COUNT, specials)
-    if leave:
-        texts = [text for text in texts if not leave(text)]
-    for count, options, special in ((len(texts), (), False),
-                                    (len(texts) // 4, ("trusted", "around"), True)):
-        some = texts[-count:]
-        if not special:
-            some = [text for text in some if not any(marker in text for marker in markers)]
+    marker = re.compile("|".join(map(re.escape, markers)) or "(?!)")
+    texts = [text for text in hostile.strings(4 * COUNT, specials) if not (leave and leave(text))]
+    plain = [text for text in texts if not marker.search(text)][:COUNT]
+    for some, options, special in ((plain, (), False),
+                                   (texts[-COUNT // 4:], ("trusted", "around"), True)):
         wrong = []
         for text, got in zip(some, ours.encode([text.encode() for text in some], *options)):
             ids = peer.encode(text.encode(), special, special)
@@ -82,7 +80,7 @@ def beside_llama(report, program, name, path, leave=None):
     report.check([int(word) for word in ours.info()["ends"].split()] == peer.ends(),
                  f"{name}: the tokens that end a turn")
     peer.close()
-    return ours, texts
+    return ours, plain
 
 
 def comes_back(report, ours, name, texts, expect=lambda text: text):

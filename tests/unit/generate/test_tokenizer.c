@@ -3,6 +3,7 @@
 #include "tests/unit/base/unit.h"
 
 #include "generate/tokenizer.h"
+#include "tests/support/tiny_model.h"
 #include "tests/support/tiny_tokenizer.h"
 
 typedef struct open_tokenizer {
@@ -120,6 +121,43 @@ static void gemma4_merges_characters_and_spells_the_rest_in_bytes(void **state) 
     check_text(it.tokenizer, "hello\n\nworld\n\n\n", false, "|hello|\n\n|world|\n|\n|\n");
     check_text(it.tokenizer, "\xC3\xA9\xE2\x96\x81hello", false, "|<0xC3>|<0xA9>|_hello");
     close_kind(&it);
+}
+
+static void wordpiece_stands_behind_the_same_interface(void **state) {
+    static const tiny_shape shapes[2] = {{0}, {.hashes = true}};
+    static const char text[] = "hello unwanted[SEP]running";
+    for (int i = 0; i < 2; i++) {
+        size_t size;
+        open_tokenizer it;
+        sat_buffer out;
+        sat_tokens tokens = {0};
+        sat_detokenizer detokenizer = {0};
+        assert_int_equal(sat_context_open(&it.context, NULL, NULL), SATCHEL_OK);
+        it.bytes = tiny_model_bytes(&shapes[i], &size);
+        assert_int_equal(sat_gguf_open(&it.gguf, it.context, it.bytes, size, "t", NULL), 0);
+        assert_int_equal(sat_tokenizer_open(&it.tokenizer, it.context, it.gguf, NULL), 0);
+        sat_text_part part = {.text = text, .length = sizeof text - 1, .trusted = true};
+        assert_int_equal(
+            sat_tokenizer_encode(it.tokenizer, &part, 1, SAT_ENCODE_AROUND, &tokens, NULL), 0);
+        const char *const pieces[] = {"[CLS]", "hello", "un",    "##want", "##ed",
+                                      "[SEP]", "runn",  "##ing", "[SEP]"};
+        assert_int_equal(tokens.count, SAT_COUNT(pieces));
+        sat_buffer_init(&out, &it.context->memory);
+        for (size_t j = 0; j < tokens.count; j++) {
+            assert_int_equal(tokens.ids[j], tiny_id(pieces[j]));
+            assert_true(sat_detokenize(it.tokenizer, &detokenizer, tokens.ids[j], false, &out));
+        }
+        assert_string_equal(out.data, "hello unwanted running");
+        part.trusted = false;
+        tokens.count = 0;
+        assert_int_equal(
+            sat_tokenizer_encode(it.tokenizer, &part, 1, SAT_ENCODE_BARE, &tokens, NULL), 0);
+        for (size_t j = 0; j < tokens.count; j++)
+            assert_true(tokens.ids[j] != tiny_id("[SEP]"));
+        sat_tokens_free(&tokens);
+        sat_buffer_free(&out);
+        close_kind(&it);
+    }
 }
 
 static void every_known_pretokenizer_gives_all_the_text_back(void **state) {
@@ -381,6 +419,7 @@ int main(void) {
         cmocka_unit_test(unigram_normalises_by_its_table),
         cmocka_unit_test(merges_go_by_rank_within_words),
         cmocka_unit_test(gemma4_merges_characters_and_spells_the_rest_in_bytes),
+        cmocka_unit_test(wordpiece_stands_behind_the_same_interface),
         cmocka_unit_test(every_known_pretokenizer_gives_all_the_text_back),
         cmocka_unit_test(special_tokens_are_found_in_trusted_text_only),
         cmocka_unit_test(parts_never_spell_a_special_token_together),
