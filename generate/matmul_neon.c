@@ -1,10 +1,8 @@
 /* Products with weights of all types for NEON, AArch64's baseline. */
 #include "generate/matmul_arm.h"
 
-#define HALVES_TO_FLOATS(out, in)                                                                  \
-    EACH (i_, 8)                                                                                   \
-    vst1q_f32((out) + 4 * i_, vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((in) + 4 * i_))))
 #define LANES 1
+#define STORE_HALVES(out, in) vst1q_f32(out, vcvt_f32_f16((float16x4_t)(in)))
 #define LOAD(rows, at) (words) vld1q_u8((rows)[0] + (at))
 #define ZIP_LOW(a, b) (words) vzip1q_u32((uint32x4_t)(a), (uint32x4_t)(b))
 #define ZIP_HIGH(a, b) (words) vzip2q_u32((uint32x4_t)(a), (uint32x4_t)(b))

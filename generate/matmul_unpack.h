@@ -11,7 +11,7 @@
  *   ZIP_LOW ZIP_HIGH (a, b)        words 0 of a and b, words 1 (2 and 3) of each lane
  *   JOIN_LOW JOIN_HIGH (a, b)      words 0 and 1 (2 and 3) of a, then of b, of each lane
  *   LOOK_UP(book, index)           book[index] of each byte, index < 16; book: 16 bytes in memory
- *   HALVES_TO_FLOATS(out, in)      32 of them, exact
+ *   STORE_HALVES(out, in)          a vector of halves as floats, exact
  */
 #ifndef SATCHEL_GENERATE_MATMUL_UNPACK_H
 #define SATCHEL_GENERATE_MATMUL_UNPACK_H
@@ -21,6 +21,7 @@
 #include "generate/matmul_kernels.h"
 
 typedef uint32_t words __attribute__((vector_size(16 * LANES)));
+typedef uint16_t half_words __attribute__((vector_size(8 * LANES)));
 typedef int32_t signed_words __attribute__((vector_size(16 * LANES)));
 
 #define UNPACK static inline __attribute__((always_inline))
@@ -64,31 +65,20 @@ UNPACK words nibbles(words x, int high) {
     return (high ? x >> 4 : x) & spread(0x0f0f0f0f);
 }
 
+/* The half at `at` of each row, as a float. */
+UNPACK void store_halves(float *out, const uint8_t *const *rows, size_t at) {
+    half_words x = {0};
+    REPEAT(i, ROWS_AT_ONCE)
+    x[i] = (uint16_t)(rows[i][at] | rows[i][at + 1] << 8);
+    STORE_HALVES(out, x);
+}
+
 /* Weights are read by columns of a strip, which no hardware expects: so the next strip's bytes are asked for while
  * this one is unpacked, as many as are read. */
 UNPACK const uint8_t *prefetch(const uint8_t *ahead, const size_t count) {
     REPEAT(i, (int)((count + 63) / 64))
     __builtin_prefetch((const void *)((uintptr_t)ahead + 64 * (uintptr_t)i), 0, 2);
     return (const uint8_t *)((uintptr_t)ahead + count);
-}
-
-/* ------------------------------------------------------------------ scales */
-
-/* The halves at `at` of `count` blocks of 32 rows to floats, `step` bytes from block to block. All are
- * collected before any is converted: a vector load of bytes just stored would wait for them. */
-UNPACK void scales_of(void *out, size_t step, const uint8_t *const rows[SAT_STRIP],
-                      size_t block_bytes, size_t first, size_t count, size_t at) {
-    uint16_t half[16][SAT_STRIP];
-    for (size_t b = 0; b < count; b += 16) {
-        size_t some = count - b < 16 ? count - b : 16;
-        for (size_t c = 0; c < SAT_STRIP; c++) {
-            const uint8_t *row = rows[c] + (first + b) * block_bytes + at;
-            for (size_t i = 0; i < some; i++, row += block_bytes)
-                memcpy(&half[i][c], row, 2);
-        }
-        for (size_t i = 0; i < some; i++)
-            HALVES_TO_FLOATS((float *)((char *)out + (b + i) * step), half[i]);
-    }
 }
 
 /* ------------------------------------------------------------------ blocks of 32 */
@@ -140,6 +130,10 @@ UNPACK void block_of_nvfp4(sat_strip_block *out, int c, const uint8_t *const *ro
 
 UNPACK void small_block(sat_strip_block *out, int c, const uint8_t *const *rows, uint32_t type,
                         size_t index) {
+    if (type != SAT_GGML_MXFP4 && type != SAT_GGML_NVFP4)
+        store_halves(out->scale + c, rows, 0);
+    if (type == SAT_GGML_Q4_1 || type == SAT_GGML_Q5_1)
+        store_halves(out->more + c, rows, 2);
     switch (type) {
     case SAT_GGML_Q4_0:
         block_of_nibbles(out, c, rows, 2, 0, NULL);
@@ -178,10 +172,6 @@ UNPACK void small_blocks(sat_strip_block *out, uint32_t type, size_t block_bytes
                          const uint8_t *const rows[SAT_STRIP], size_t first, size_t count,
                          const uint8_t *ahead) {
     size_t halving = type == SAT_GGML_NVFP4; /* two of ours in one of its blocks */
-    if (type != SAT_GGML_MXFP4 && type != SAT_GGML_NVFP4)
-        scales_of(out->scale, sizeof *out, rows, block_bytes, first, count, 0);
-    if (type == SAT_GGML_Q4_1 || type == SAT_GGML_Q5_1)
-        scales_of(out->more, sizeof *out, rows, block_bytes, first, count, 2);
     for (int c = 0; c < SAT_STRIP; c += ROWS_AT_ONCE)
         for (size_t b = 0; b < count; b++) {
             const uint8_t *some[ROWS_AT_ONCE];
@@ -371,14 +361,14 @@ UNPACK void super_block(sat_strip_super *out, int c, const uint8_t *const *rows,
 UNPACK void super_blocks(sat_strip_super *out, uint32_t type, size_t block_bytes, size_t d,
                          size_t least, const uint8_t *const rows[SAT_STRIP], size_t first,
                          size_t count, const uint8_t *ahead) {
-    scales_of(out->d, sizeof *out, rows, block_bytes, first, count, d);
-    if (least != d)
-        scales_of(out->least, sizeof *out, rows, block_bytes, first, count, least);
     for (size_t b = 0; b < count; b++)
         for (int c = 0; c < SAT_STRIP; c += ROWS_AT_ONCE) {
             const uint8_t *some[ROWS_AT_ONCE];
             REPEAT(i, ROWS_AT_ONCE)
             some[i] = rows[c + i] + (first + b) * block_bytes;
+            store_halves(out[b].d + c, some, d);
+            if (least != d)
+                store_halves(out[b].least + c, some, least);
             super_block(&out[b], c, some, type);
             ahead = prefetch(ahead, ROWS_AT_ONCE * block_bytes);
         }

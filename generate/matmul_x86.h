@@ -15,11 +15,6 @@
 #define KEEP(x) __asm__("" : "+x"(x))
 #endif
 
-#define HALVES_TO_FLOATS(out, in)                                                                  \
-    EACH (i_, 4)                                                                                   \
-    _mm256_storeu_ps((out) + 8 * i_,                                                               \
-                     _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)((in) + 8 * i_))))
-
 INLINE __m128i piece(const uint8_t *p) {
     return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
@@ -29,6 +24,7 @@ INLINE __m256i two_pieces(const uint8_t *low, const uint8_t *high) {
 
 #if defined(__AVX512F__)
 #define LANES 4
+#define STORE_HALVES(out, in) _mm512_storeu_ps(out, _mm512_cvtph_ps((__m256i)(in)))
 #define LOAD(rows, at)                                                                             \
     (words)                                                                                        \
         _mm512_inserti64x4(_mm512_castsi256_si512(two_pieces((rows)[0] + (at), (rows)[4] + (at))), \
@@ -41,6 +37,7 @@ INLINE __m256i two_pieces(const uint8_t *low, const uint8_t *high) {
     (words) _mm512_shuffle_epi8(_mm512_broadcast_i32x4(piece(book)), (__m512i)(index))
 #else
 #define LANES 2
+#define STORE_HALVES(out, in) _mm256_storeu_ps(out, _mm256_cvtph_ps((__m128i)(in)))
 #define LOAD(rows, at) (words) two_pieces((rows)[0] + (at), (rows)[4] + (at))
 #define ZIP_LOW(a, b) (words) _mm256_unpacklo_epi32((__m256i)(a), (__m256i)(b))
 #define ZIP_HIGH(a, b) (words) _mm256_unpackhi_epi32((__m256i)(a), (__m256i)(b))
