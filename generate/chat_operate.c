@@ -426,11 +426,13 @@ bool sat_chat_slice(chat_run *run, const chat_value *value, const chat_value bou
     if (value->kind == CHAT_RANGE_OF)
         return sat_chat_fail(run, SATCHEL_UNSUPPORTED, "a slice of range()");
     if (!chat_is_list(value) && value->kind != CHAT_TEXT)
-        return true;
-    for (int i = 0; i < 3; i++) /* a TypeError in Python, which Jinja takes for "no such item" */
+        return sat_chat_fail(run, SATCHEL_INVALID_ARGUMENT, "a slice of a %s",
+                             sat_chat_kind(value));
+    for (int i = 0; i < 3; i++)
         if (bounds[i].kind != CHAT_NONE && bounds[i].kind != CHAT_INT &&
             bounds[i].kind != CHAT_BOOL)
-            return true;
+            return sat_chat_fail(run, SATCHEL_INVALID_ARGUMENT, "a slice bounded by a %s",
+                                 sat_chat_kind(&bounds[i]));
     int64_t step = bounds[2].kind == CHAT_NONE ? 1 : chat_integer(&bounds[2]);
     if (step == 0)
         return sat_chat_fail(run, SATCHEL_INVALID_ARGUMENT, "a slice with step 0");

@@ -70,8 +70,23 @@ typedef struct keyed {
     chat_value key, item;
 } keyed;
 
+/* Two keys of a sort. By attribute Jinja compares lists of one key, whose items Python takes for
+ * equal before it asks for their order. */
+static bool order_keys(chat_run *run, const chat_value *a, const chat_value *b, bool listed,
+                       int *order) {
+    bool equal = false;
+    *order = 0;
+    if (listed && !sat_chat_equal(run, a, b, &equal))
+        return false;
+    if (equal)
+        return true;
+    if (a->kind == CHAT_UNDEFINED || b->kind == CHAT_UNDEFINED)
+        return sat_chat_fail(run, SATCHEL_INVALID_ARGUMENT, "what is to be sorted by is undefined");
+    return sat_chat_compare(run, a, b, "<", order);
+}
+
 /* Stable, by merging. */
-static bool sort_keyed(chat_run *run, keyed *items, size_t count, bool reverse) {
+static bool sort_keyed(chat_run *run, keyed *items, size_t count, bool listed, bool reverse) {
     keyed *spare = count ? sat_chat_alloc(run, count, sizeof *spare) : NULL;
     if (count && !spare)
         return false;
@@ -81,15 +96,11 @@ static bool sort_keyed(chat_run *run, keyed *items, size_t count, bool reverse) 
             size_t end = middle + width < count ? middle + width : count;
             for (size_t i = start, j = middle, k = start; k < end; k++) {
                 int order = 0;
-                if (i < middle && j < end) {
-                    if (items[i].key.kind == CHAT_UNDEFINED || items[j].key.kind == CHAT_UNDEFINED)
-                        return sat_chat_fail(run, SATCHEL_INVALID_ARGUMENT,
-                                             "what is to be sorted by is undefined");
-                    if (!sat_chat_compare(run, &items[i].key, &items[j].key, "<", &order))
-                        return false;
-                    if (reverse)
-                        order = -order;
-                }
+                if (i < middle && j < end &&
+                    !order_keys(run, &items[i].key, &items[j].key, listed, &order))
+                    return false;
+                if (reverse)
+                    order = -order;
                 spare[k] = j >= end || (i < middle && order <= 0) ? items[i++] : items[j++];
             }
         }
@@ -120,7 +131,9 @@ FILTER(sort) { /* reverse, case_sensitive, attribute */
     size_t count;
     if (!keyed_items(run, self, &call->argument[2], sat_chat_truth(&call->argument[1]), &items,
                      &count) ||
-        !sort_keyed(run, items, count, sat_chat_truth(&call->argument[0])))
+        !sort_keyed(run, items, count,
+                    call->argument[2].kind != CHAT_ABSENT && call->argument[2].kind != CHAT_NONE,
+                    sat_chat_truth(&call->argument[0])))
         return false;
     chat_list *list = sat_chat_list(run, count);
     if (!list)
@@ -146,7 +159,7 @@ FILTER(dictsort) { /* case_sensitive, by, reverse */
     keyed *items;
     size_t count;
     if (!keyed_items(run, &pairs, &path, sat_chat_truth(&call->argument[0]), &items, &count) ||
-        !sort_keyed(run, items, count, sat_chat_truth(&call->argument[2])))
+        !sort_keyed(run, items, count, false, sat_chat_truth(&call->argument[2])))
         return false;
     chat_list *list = sat_chat_list(run, count);
     if (!list)
@@ -196,6 +209,10 @@ FILTER(unique) { /* case_sensitive, attribute */
         return false;
     for (size_t i = 0; i < count; i++) {
         bool seen = false;
+        int kind = items[i].key.kind;
+        if (kind == CHAT_LIST || kind == CHAT_DICT || kind == CHAT_VIEW)
+            return sat_chat_fail(run, SATCHEL_INVALID_ARGUMENT, "unique() of a %s",
+                                 sat_chat_kind(&items[i].key));
         for (size_t j = 0; j < kept && !seen; j++)
             if (!sat_chat_equal(run, &items[j].key, &items[i].key, &seen))
                 return false;
@@ -243,7 +260,7 @@ FILTER(first) {
 }
 FILTER(last) {
     const chat_list *items;
-    if (self->kind == CHAT_ITERATOR || self->kind == CHAT_UNDEFINED)
+    if (self->kind == CHAT_ITERATOR)
         return sat_chat_fail(run, SATCHEL_INVALID_ARGUMENT, "last() of a %s", sat_chat_kind(self));
     if (!sat_chat_items(run, self, &items))
         return false;

@@ -222,6 +222,7 @@ z
 {{ '  x'.lstrip() }}|{{ 'x  '.rstrip() }}|{{ 'abxba'.strip('ab') }}|{{ 'äxä'.strip('ä') }}|{{ 'hello wORLD it\\'s'.title() }}|{{ 'ab1'.isalnum() }}{{ 'ab'.isalpha() }}{{ '12'.isdigit() }}{{ ' '.isspace() }}{{ ''.isdigit() }}
 {{ '{} {}'.format(1, 'a') }} {{ '{1}{0}{{}}'.format('a', 'b') }} {{ '{x}'.format(x=none) }} {{ [1, 2, 1].count(1) }} {{ [1, 2].index(2) }}
 {{ 1 is number }} {{ 'a' is string }} {{ none is none }} {{ x is defined }} {{ x is not defined }} {{ {} is mapping }} {{ [] is sequence }} {{ '' is sequence }} {{ 1 is iterable }} {{ true is boolean }} {{ 1 is integer }} {{ true is integer }} {{ 1.0 is float }} {{ x is undefined }} {{ 3 is odd }} {{ 4 is even }} {{ 4 is divisibleby 2 }} {{ 1 is in [1] }} {{ 1 is eq 1 }} {{ true is true }} {{ 1 is true }} {{ none is sameas none }} {{ 'A' is upper }} {{ 'a1' is lower }} {{ range is callable }} {{ x is iterable }} {{ x is sequence }} {{ 1 is gt 0 and 2 is lt 1 }}
+{{ undefined_one|last }} {{ undefined_one|first }} {{ undefined_one|reverse|list }} {{ [{}, {'a': 1}, {}]|map(attribute='a')|list }} {{ [{'b': 2}, {'b': 1}]|sort(attribute='a') }} {{ none|selectattr('a')|list }} {{ none|map('upper')|list }}
 {{ range(3)|list }} {{ range(2, 8, 3)|list }} {{ range(3, 0, -1)|list }} {{ range(3) }} {{ range(3)|length }} {{ range(5)[1] }} {{ dict(a=1, b=2) }} {{ dict({'a': 1}, c=2) }} {{ {'a': 1}.items() }} {{ {'a': 1}.keys()|list }} {{ {'a': 1}.values()|list }}
 {{ strftime_now('%Y-%m-%d %H:%M:%S %a %A %b %B %j %p %I %y %%') }} {{ strftime_now('%d %b %Y') }} {{ strftime_now('%-d') }}
 {{ messages[0].role }} {{ messages[0]['content'] }} {{ messages|length }} {{ tools }} {{ add_generation_prompt }} {{ documents }} {{ bos_token }} {{ messages }} {{ messages[0]|string|length }}
@@ -282,9 +283,15 @@ FAILING = """\
 {{ 'x'.join([1]) }}
 {{ ''.split('') }}
 {{ 'abc'[::0] }}
+{{ 5[1:] }}
+{{ none[:1] }}
+{{ {'a': 1}[1:] }}
+{{ 'abc'['a':] }}
 {{ -'a' }}
 {{ 'x'|int + 'y' }}
 {{ [3, 'a']|sort }}
+{{ [[1]]|unique|list }}
+{{ [{'a': 1}, {}]|sort(attribute='a') }}
 {{ {'a': 1}|dictsort(by='x') }}
 {{ cycle }}{{ cycle.x }}
 """
