@@ -70,7 +70,7 @@ struct sat_tokenizer {
     sat_piece *pieces; /* (size + 1): the last one closes `running` */
     size_t size;
     char *running;
-    uint32_t *slots; /* running text → id + 1, of pieces with SAT_PIECE_TEXT */
+    uint64_t *slots; /* running text → id + 1, of pieces with SAT_PIECE_TEXT */
     size_t mask;
     size_t longest;        /* bytes of the longest of them */
     bool joins_space[256]; /* some of them has this byte before a space */

@@ -115,13 +115,19 @@ static size_t run_piece(sat_tokenizer *tokenizer, sat_piece *piece, char *out) {
 
 /* ------------------------------------------------------------------ the hash table */
 
-static size_t slot_of(const sat_tokenizer *tokenizer, const char *text, size_t length) {
-    size_t at = (size_t)sat_hash64(text, length, 0) & tokenizer->mask;
-    for (;; at = (at + 1) & tokenizer->mask) {
-        uint32_t id = tokenizer->slots[at];
-        if (id == 0)
+/* A slot is the upper half of the hash and id + 1: what only shares a slot is told apart without a look at its
+ * text. */
+static size_t slot_of(const sat_tokenizer *tokenizer, const char *text, size_t length,
+                      uint64_t *tag) {
+    uint64_t hash = sat_hash64(text, length, 0);
+    *tag = hash >> 32;
+    for (size_t at = (size_t)hash & tokenizer->mask;; at = (at + 1) & tokenizer->mask) {
+        uint64_t slot = tokenizer->slots[at];
+        if (slot == 0)
             return at;
-        const sat_piece *piece = &tokenizer->pieces[id - 1];
+        if (slot >> 32 != *tag)
+            continue;
+        const sat_piece *piece = &tokenizer->pieces[(uint32_t)slot - 1];
         if (piece[1].at - piece->at == length &&
             memcmp(tokenizer->running + piece->at, text, length) == 0)
             return at;
@@ -129,9 +135,10 @@ static size_t slot_of(const sat_tokenizer *tokenizer, const char *text, size_t l
 }
 
 int32_t sat_vocabulary_find(const sat_tokenizer *tokenizer, const char *text, size_t length) {
+    uint64_t tag;
     if (length == 0 || length > tokenizer->longest)
         return -1;
-    return (int32_t)tokenizer->slots[slot_of(tokenizer, text, length)] - 1;
+    return (int32_t)(uint32_t)tokenizer->slots[slot_of(tokenizer, text, length, &tag)] - 1;
 }
 
 /* A piece that merging may form. User-defined ones are found before merging; they are here for the models
@@ -142,7 +149,9 @@ static void add_slot(sat_tokenizer *tokenizer, size_t id) {
     size_t length = piece[1].at - piece->at;
     if (tokenizer->byte_level && piece->type == SAT_TOKEN_USER)
         return;
-    tokenizer->slots[slot_of(tokenizer, text, length)] = (uint32_t)id + 1;
+    uint64_t tag;
+    size_t slot = slot_of(tokenizer, text, length, &tag);
+    tokenizer->slots[slot] = tag << 32 | (id + 1);
     if (length > tokenizer->longest)
         tokenizer->longest = length;
     for (size_t i = 1; i < length; i++)
