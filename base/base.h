@@ -12,6 +12,7 @@
  *   text.h     UTF-8, UTF-16, Unicode categories, normalisation, words, sentences
  *   json.h     strict JSON with a depth limit
  *   hash.h     fast and cryptographic hashes
+ *   random.h   random numbers, the same on every machine
  *   stream.h   what a pulled stream is inside
  */
 #ifndef SATCHEL_BASE_BASE_H
@@ -24,6 +25,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/pool.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "base/stream.h"
 #include "base/text.h"

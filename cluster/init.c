@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster/random.h"
+#include "base/random.h"
 
 enum {
     MOST_AT_ONCE = 256, /* centroids between two passes; a panel at least */

@@ -4,8 +4,8 @@
 
 #include "tests/unit/base/unit.h"
 
+#include "base/random.h"
 #include "cluster/init.h"
-#include "cluster/random.h"
 
 static const int32_t methods[] = {SATCHEL_INIT_RANDOM, SATCHEL_INIT_PLUS_PLUS,
                                   SATCHEL_INIT_PARALLEL};

@@ -2,8 +2,8 @@
  * Random numbers that are the same on every machine: xoshiro256** (Blackman and Vigna, 2018), its
  * state filled by SplitMix64 (Steele, Lea and Flood, 2014).
  */
-#ifndef SATCHEL_CLUSTER_RANDOM_H
-#define SATCHEL_CLUSTER_RANDOM_H
+#ifndef SATCHEL_BASE_RANDOM_H
+#define SATCHEL_BASE_RANDOM_H
 
 #include <stdint.h>
 
