@@ -1,4 +1,5 @@
-/* Models split into several GGUF files: the names of parts, opening them all, and look-ups across them. */
+/* Models split into several GGUF files: the names of parts, opening them all, and look-ups across
+ * them. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,9 +1,10 @@
 /*
- * Products with weights of all types on registers of 256 bits: 8 outputs by a few rows at a time. The file that
- * includes it defines before
+ * Products with weights of all types on registers of 256 bits: 8 outputs by a few rows at a time.
+ * The file that includes it defines before
  *   MOST                      rows of a tile: what 16 registers hold
  *   SIGNED_CODES              1: codes of 8 bits are taken as signed, without offset
- *   add_products(dot, rows, code, steps, bits, M)     adds the products of M rows and `steps` steps of 4 inputs
+ *   add_products(dot, rows, code, steps, bits, M)
+ *                             adds the products of M rows and `steps` steps of 4 inputs
  *   add_pairs(sum, a, b)      sum + products of pairs of int16
  */
 #ifndef SATCHEL_GENERATE_MATMUL_256_H
@@ -103,7 +104,7 @@ INLINE void block_256(float *acc, size_t acc_stride, bool add, const int8_t *con
         rows[i] = from[i];
         whole[i] = minima[i] = _mm256_setzero_si256();
     }
-#pragma GCC unroll 1
+    SAT_ROLLED
     for (int j = 0; j < SAT_SUPER_BLOCK / group; j++) {
         __m256i dot[MOST];
         __m256i scale = _mm256_load_si256((const __m256i *)(block->scale[j] + column));
@@ -121,7 +122,7 @@ INLINE void block_256(float *acc, size_t acc_stride, bool add, const int8_t *con
         sums += 16; /* those of 32 */
     /* Codes taken as signed have no offset left. */
     const int pairs = SIGNED_CODES && bits == 8 ? 0 : SAT_SUPER_BLOCK / group / 2;
-#pragma GCC unroll 1
+    SAT_ROLLED
     for (int p = 0; p < pairs; p++) {
         __m256i m = _mm256_load_si256((const __m256i *)&block->minimum[p][column]);
         EACH (i, M) {

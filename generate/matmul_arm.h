@@ -1,6 +1,7 @@
 /*
- * Products with weights of all types for AArch64: 8 outputs, two registers, by a few rows at a time. Codes are
- * multiplied as signed bytes: those of 8 bits less their offset, the others as they are.
+ * Products with weights of all types for AArch64: 8 outputs, two registers, by a few rows at a
+ * time. Codes are multiplied as signed bytes: those of 8 bits less their offset, the others as they
+ * are.
  */
 #ifndef SATCHEL_GENERATE_MATMUL_ARM_H
 #define SATCHEL_GENERATE_MATMUL_ARM_H
@@ -10,9 +11,8 @@
 
 #include "generate/matmul_kernels.h"
 
-#define INLINE static inline __attribute__((always_inline))
-/* A loop of constant length over registers, always unrolled. */
-#define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); i++)
+#define INLINE SAT_INLINE
+#define EACH SAT_EACH
 
 /* What the extensions do not better; in matmul_neon.c. */
 void sat_unpack_32_neon(sat_strip_block *out, uint32_t type, const uint8_t *const rows[SAT_STRIP],
@@ -23,8 +23,8 @@ void sat_multiply_float_neon(float *out, size_t out_stride, const float *x, size
                              const uint8_t *w, size_t w_stride, uint32_t type, size_t count,
                              size_t k, size_t rows);
 
-/* Adds to dot (M, 2) the products of M rows and `steps` steps of 4 inputs, codes XOR flip. Defined by each
- * level. */
+/* Adds to dot (M, 2) the products of M rows and `steps` steps of 4 inputs, codes XOR flip. Defined
+ * by each level. */
 INLINE void add_products(int32x4_t dot[][2], const int8_t *const *rows, const uint8_t (*code)[4],
                          const int steps, const uint8_t flip, const int M);
 
@@ -146,7 +146,7 @@ INLINE void block_256(float *acc, size_t acc_stride, bool add, const int8_t *con
         rows[i] = from[i];
         whole[i][0] = whole[i][1] = vdupq_n_s32(0);
     }
-#pragma GCC unroll 1
+    SAT_ROLLED
     for (int j = 0; j < SAT_SUPER_BLOCK / group; j++) {
         int32x4_t dot[MOST][2];
         EACH (i, M)

@@ -8,9 +8,10 @@ INLINE __m256i four_bytes(const int8_t *p) {
 }
 
 /*
- * Unsigned·signed products in pairs give 16 bits. Codes of few bits leave room there to add several steps before
- * they are widened: 2·127·15 is 3810, and 8 of them fit; for 5 bits 4, for 6 bits 2. Codes of 8 bits would
- * overflow: they are taken as signed, |code| times ±value, which is at most 2·127·128 = 32512.
+ * Unsigned·signed products in pairs give 16 bits. Codes of few bits leave room there to add several
+ * steps before they are widened: 2·127·15 is 3810, and 8 of them fit; for 5 bits 4, for 6 bits 2.
+ * Codes of 8 bits would overflow: they are taken as signed, |code| times ±value, which is at most
+ * 2·127·128 = 32512.
  */
 INLINE void add_products(__m256i *dot, const int8_t *const *rows, const uint8_t (*code)[4],
                          const int steps, const int bits, const int M) {

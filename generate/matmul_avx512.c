@@ -1,6 +1,6 @@
 /*
- * Products with weights of all types for AVX-512 (F, BW, DQ, VL, VNNI). A strip of 32 outputs is two registers;
- * tiles are up to six rows, whose integer sums and partial results fit 32 registers.
+ * Products with weights of all types for AVX-512 (F, BW, DQ, VL, VNNI). A strip of 32 outputs is
+ * two registers; tiles are up to six rows, whose integer sums and partial results fit 32 registers.
  */
 #include "generate/matmul_x86.h"
 
@@ -105,7 +105,7 @@ INLINE void block_256(float *acc, size_t acc_stride, bool add, const int8_t *con
         rows[i] = from[i];
         whole[i][0] = whole[i][1] = minima[i][0] = minima[i][1] = _mm512_setzero_si512();
     }
-#pragma GCC unroll 1
+    SAT_ROLLED
     for (int j = 0; j < SAT_SUPER_BLOCK / group; j++) {
         __m512i dot[6][2];
         EACH (i, M)
@@ -123,7 +123,7 @@ INLINE void block_256(float *acc, size_t acc_stride, bool add, const int8_t *con
     }
     if (group == 32)
         sums += 16; /* those of 32 */
-#pragma GCC unroll 1
+    SAT_ROLLED
     for (int p = 0; p < SAT_SUPER_BLOCK / group / 2; p++) {
         __m512i m0 = _mm512_load_si512(block->minimum[p]);
         __m512i m1 = _mm512_load_si512(block->minimum[p][16]);

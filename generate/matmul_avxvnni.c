@@ -1,4 +1,5 @@
-/* Products with weights of all types for AVX2 with AVX-VNNI, whose dot products need no room in 16 bits. */
+/* Products with weights of all types for AVX2 with AVX-VNNI, whose dot products need no room in 16
+ * bits. */
 #include "generate/matmul_x86.h"
 
 enum { MOST = 6, SIGNED_CODES = 0 };

@@ -1,16 +1,35 @@
 /*
- * Kernels of products with weights of all types, one table per instruction-set level: rows to int8, weights
- * unpacked, and the products of tiles. matmul.h has the numeric contract.
+ * Kernels of products with weights of all types, one table per instruction-set level: rows to int8,
+ * weights unpacked, and the products of tiles. matmul.h has the numeric contract.
  *
- * The unpacked form of a strip of 32 outputs, one for all types of a kind, in which a register holds 4 inputs of
- * 16, 8 or 4 outputs. Codes are unsigned and rows signed, as the dot product instructions of x86 want them; the
- * offset that codes carry is taken out by the sums of the rows' values.
+ * The unpacked form of a strip of 32 outputs, one for all types of a kind, in which a register
+ * holds 4 inputs of 16, 8 or 4 outputs. Codes are unsigned and rows signed, as the dot product
+ * instructions of x86 want them; the offset that codes carry is taken out by the sums of the rows'
+ * values.
  */
 #ifndef SATCHEL_GENERATE_MATMUL_KERNELS_H
 #define SATCHEL_GENERATE_MATMUL_KERNELS_H
 
 #include "generate/matmul.h"
 #include "generate/quants.h"
+
+/* Kernels are copied into each of their callers, and loops of constant length over registers are
+ * unrolled, others (SAT_ROLLED) are not. Not so under sanitizers: they check every access of every
+ * copy, and compiling would take minutes. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SAT_SANITIZED
+#endif
+#endif
+#if defined(SAT_SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SAT_INLINE static __attribute__((unused))
+#define SAT_EACH(i, n) for (int i = 0; i < (n); i++)
+#define SAT_ROLLED
+#else
+#define SAT_INLINE static inline __attribute__((always_inline))
+#define SAT_EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
+#define SAT_ROLLED _Pragma("GCC unroll 1")
+#endif
 
 /* 32 inputs of a strip. 64-byte aligned. */
 typedef struct sat_strip_block {
@@ -19,7 +38,8 @@ typedef struct sat_strip_block {
     uint8_t code[SAT_BLOCK / 4][SAT_STRIP][4];
 } sat_strip_block;
 
-/* 256 inputs of a strip. 64-byte aligned. With groups of 32 only the first half of scale and minimum is set. */
+/* 256 inputs of a strip. 64-byte aligned. With groups of 32 only the first half of scale and
+ * minimum is set. */
 typedef struct sat_strip_super {
     float d[SAT_STRIP];
     float least[SAT_STRIP];           /* unless it is d */
@@ -48,8 +68,9 @@ struct sat_matmul_kernels {
     /* One row of k floats to values, scales and sums of blocks of 32, of 256. */
     void (*quantize_32)(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k);
     void (*quantize_256)(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k);
-    /* Blocks [first, first + count) of 32 rows of weights, which may repeat, to out[0 … count). As many bytes
-     * from `ahead` on, which need not be readable, are prefetched: what comes after the 32 rows. */
+    /* Blocks [first, first + count) of 32 rows of weights, which may repeat, to out[0 … count). As
+     * many bytes from `ahead` on, which need not be readable, are prefetched: what comes after the
+     * 32 rows. */
     void (*unpack_32)(sat_strip_block *out, uint32_t type, const uint8_t *const rows[SAT_STRIP],
                       size_t first, size_t count, const uint8_t *ahead);
     void (*unpack_256)(sat_strip_super *out, uint32_t type, const uint8_t *const rows[SAT_STRIP],
@@ -61,8 +82,8 @@ struct sat_matmul_kernels {
     void (*multiply_256)(float *acc, size_t acc_stride, bool add, const sat_operand_part *part,
                          const sat_strip_super *strip, const sat_quant *quant, size_t blocks,
                          size_t rows);
-    /* out (rows, count) = x · weights of float type: rows of k weights at w + i · w_stride bytes, count at most
-     * SAT_FLOAT_ROWS. */
+    /* out (rows, count) = x · weights of float type: rows of k weights at w + i · w_stride bytes,
+     * count at most SAT_FLOAT_ROWS. */
     void (*multiply_float)(float *out, size_t out_stride, const float *x, size_t x_stride,
                            const uint8_t *w, size_t w_stride, uint32_t type, size_t count, size_t k,
                            size_t rows);

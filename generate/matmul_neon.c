@@ -12,7 +12,8 @@
 
 #include "generate/matmul_unpack.h"
 
-/* M rows by 8 outputs of 4 inputs a step: products in 16 bits, |code·value| <= 2^14, added in pairs to 32. */
+/* M rows by 8 outputs of 4 inputs a step: products in 16 bits, |code·value| <= 2^14, added in pairs
+ * to 32. */
 INLINE void add_products(int32x4_t dot[][2], const int8_t *const *rows, const uint8_t (*code)[4],
                          const int steps, const uint8_t flip, const int M) {
     EACH (c, 2) {

@@ -1,13 +1,14 @@
-/* What the levels of x86-64 share in products with weights of all types: unpacking, and rows to int8. */
+/* What the levels of x86-64 share in products with weights of all types: unpacking, and rows to
+ * int8. */
 #ifndef SATCHEL_GENERATE_MATMUL_X86_H
 #define SATCHEL_GENERATE_MATMUL_X86_H
 
 #include <immintrin.h>
-#include <stdint.h>
 
-#define INLINE static inline __attribute__((always_inline))
-/* A loop of constant length over registers, always unrolled. */
-#define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
+#include "generate/matmul_kernels.h"
+
+#define INLINE SAT_INLINE
+#define EACH SAT_EACH
 /* Keeps a sum in one register over a loop: GCC would copy it there and back in each round. */
 #if defined(__AVX512F__)
 #define KEEP(x) __asm__("" : "+v"(x))
@@ -55,7 +56,8 @@ INLINE __m256i magnitudes(const float *x) {
     return _mm256_and_si256(_mm256_castps_si256(_mm256_loadu_ps(x)), _mm256_set1_epi32(0x7fffffff));
 }
 
-/* The largest magnitude of `count` floats; magnitudes' bits order like them and put NaN above infinity. */
+/* The largest magnitude of `count` floats; magnitudes' bits order like them and put NaN above
+ * infinity. */
 INLINE float largest_of(const float *x, const int count) {
     __m256i a = magnitudes(x), b = magnitudes(x + 8);
     for (int i = 16; i < count; i += 16) {

@@ -1,10 +1,11 @@
 /*
- * Weight types of GGUF: dequantization, which agrees bit for bit with the `gguf` package's, and the unpacking
- * of a block into the integers it stores. quants.c has the table and the types whose scales are floats;
- * quants_k.c those with integer scales inside a block of 256.
+ * Weight types of GGUF: dequantization, which agrees bit for bit with the `gguf` package's, and the
+ * unpacking of a block into the integers it stores. quants.c has the table and the types whose
+ * scales are floats; quants_k.c those with integer scales inside a block of 256.
  *
- * Every type but the floats stores weight = scale · (code − offset) or scale · code − least, with small
- * unsigned codes; the types of a code book store an index instead, and code is what the book says + offset.
+ * Every type but the floats stores weight = scale · (code − offset) or scale · code − least, with
+ * small unsigned codes; the types of a code book store an index instead, and code is what the book
+ * says + offset.
  */
 #ifndef SATCHEL_GENERATE_QUANTS_H
 #define SATCHEL_GENERATE_QUANTS_H
@@ -20,19 +21,20 @@ enum {
 
 /* True if weights of this type (SAT_GGML_*) can be read. */
 bool sat_quant_known(uint32_t type);
-/* out[i] = weight i of `count` weights from `in` on, a whole number of blocks. `in` needs no alignment. Types
- * that are not known give zeros. */
+/* out[i] = weight i of `count` weights from `in` on, a whole number of blocks. `in` needs no
+ * alignment. Types that are not known give zeros. */
 void sat_dequantize(uint32_t type, float *out, const void *in, size_t count);
 
-/* 32 weights of a type with float scales: weight i = scale[h] · (code[i] − offset) + least, where h is 0,
- * or i / 16 for NVFP4 (whose blocks of 64 are two of these). */
+/* 32 weights of a type with float scales: weight i = scale[h] · (code[i] − offset) + least, where h
+ * is 0, or i / 16 for NVFP4 (whose blocks of 64 are two of these). */
 typedef struct sat_block {
     float scale[2], least;
     uint8_t code[SAT_BLOCK];
 } sat_block;
 
-/* 256 weights of a type with integer scales: weight i = d · scale[j] · code[i] − least · minimum[j], j = i / 16
- * or i / 32. Types with an offset have minimum = scale · offset and least = d. */
+/* 256 weights of a type with integer scales: weight i = d · scale[j] · code[i] − least ·
+ * minimum[j], j = i / 16 or i / 32. Types with an offset have minimum = scale · offset and least =
+ * d. */
 typedef struct sat_super_block {
     float d, least;
     int16_t scale[16], minimum[16];

@@ -1,12 +1,13 @@
 /*
- * Weight types of 256 weights with integer scales inside. Codes of most are stored bit-plane by bit-plane: `in`
- * holds, in each byte of a run of 32, the codes of weights 32 apart.
+ * Weight types of 256 weights with integer scales inside. Codes of most are stored bit-plane by
+ * bit-plane: `in` holds, in each byte of a run of 32, the codes of weights 32 apart.
  */
 #include <string.h>
 
 #include "generate/quants.h"
 
-/* code[i] = bits `width` wide: each run of 32 bytes holds 8 / width runs of 32 codes, lowest bits first. */
+/* code[i] = bits `width` wide: each run of 32 bytes holds 8 / width runs of 32 codes, lowest bits
+ * first. */
 static void unpack_planes(uint8_t *code, const uint8_t *in, int width) {
     int planes = 8 / width, mask = (1 << width) - 1;
     for (int i = 0; i < SAT_SUPER_BLOCK; i++)
@@ -14,8 +15,8 @@ static void unpack_planes(uint8_t *code, const uint8_t *in, int width) {
             (uint8_t)(in[i / (32 * planes) * 32 + i % 32] >> (i / 32 % planes * width) & mask);
 }
 
-/* Eight scales and eight minima of 6 bits in 12 bytes: four scales, four minima, whose upper two bits belong
- * to the other four; those have their lower four bits in the last four bytes. */
+/* Eight scales and eight minima of 6 bits in 12 bytes: four scales, four minima, whose upper two
+ * bits belong to the other four; those have their lower four bits in the last four bytes. */
 static void unpack_scales(sat_super_block *out, const uint8_t *in) {
     for (int j = 0; j < 4; j++) {
         out->scale[j] = in[j] & 63;
@@ -67,7 +68,8 @@ static void unpack_q5(sat_super_block *out, const uint8_t *in) {
         out->code[i] |= (uint8_t)((in[16 + i % 32] >> i / 32 & 1) << 4);
 }
 
-/* { 128 bytes of lower four bits, in runs of 64; 64 bytes of upper two; int8 scale [16]; half d } */
+/* { 128 bytes of lower four bits, in runs of 64; 64 bytes of upper two; int8 scale [16]; half d
+ * } */
 static void unpack_q6(sat_super_block *out, const uint8_t *in) {
     uint8_t high[SAT_SUPER_BLOCK];
     unpack_planes(high, in + 128, 2);
@@ -80,7 +82,8 @@ static void unpack_q6(sat_super_block *out, const uint8_t *in) {
     out->d = sat_read_half(in + 208);
 }
 
-/* { half d; upper two bits of 8 scales [2], lower four [4], + 32; 16 bytes for each 32 codes of the book } */
+/* { half d; upper two bits of 8 scales [2], lower four [4], + 32; 16 bytes for each 32 codes of the
+ * book } */
 static void unpack_iq4(sat_super_block *out, const uint8_t *in) {
     int high = in[2] | in[3] << 8;
     out->d = sat_read_half(in);

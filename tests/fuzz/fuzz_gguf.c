@@ -1,5 +1,5 @@
-/* Hostile model files: parsing, every look-up, weights of all types read and multiplied, and opening the encoder on
- * what parses. */
+/* Hostile model files: parsing, every look-up, weights of all types read and multiplied, and
+ * opening the encoder on what parses. */
 #include <string.h>
 
 #include "generate/matmul.h"
@@ -9,8 +9,8 @@
 
 enum { MOST_ROWS = 33, MOST_K = 512, ROWS = 3 };
 
-/* The first weights as floats; and products with a corner of the matrix, the same bits in C and at the best
- * level, whatever the weights hold. */
+/* The first weights as floats; and products with a corner of the matrix, the same bits in C and at
+ * the best level, whatever the weights hold. */
 static void use_weights(satchel_context *context, const sat_tensor *tensor) {
     static float x[ROWS * MOST_K], out[2][ROWS * MOST_ROWS];
     float first[SAT_SUPER_BLOCK];

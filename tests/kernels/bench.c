@@ -145,8 +145,8 @@ static void bench_gemm(int32_t level, sat_weight_type type, size_t m, size_t n, 
     free(out_q8.scales);
 }
 
-/* m rows with weights of a type: share of the int8 (or float) roof, or for one row, whose weights come from memory,
- * of the bandwidth of reading. */
+/* m rows with weights of a type: share of the int8 (or float) roof, or for one row, whose weights
+ * come from memory, of the bandwidth of reading. */
 static void bench_matmul(int32_t level, uint32_t type, size_t m, size_t n, size_t k) {
     const sat_matmul_kernels *kernels = sat_matmul_kernels_for(level);
     const sat_tensor_type *known = sat_tensor_type_of(type);

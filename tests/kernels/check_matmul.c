@@ -1,5 +1,5 @@
-/* Checks of products with weights of all types: rows to int8, unpacking, and sat_matmul at any size, cut into any
- * ranges, against the C reference bit for bit, and against double. */
+/* Checks of products with weights of all types: rows to int8, unpacking, and sat_matmul at any
+ * size, cut into any ranges, against the C reference bit for bit, and against double. */
 #include <math.h>
 
 #include "base/cpu.h"
@@ -252,8 +252,8 @@ static void exact_row(const product *p, size_t row, double *weight, double *size
     }
 }
 
-/* Against double: with the rows as they were quantized the only error is that of float arithmetic; with the rows
- * as they were given, half a step of quantization a column beside. */
+/* Against double: with the rows as they were quantized the only error is that of float arithmetic;
+ * with the rows as they were given, half a step of quantization a column beside. */
 static void exact_product(const product *p, const sat_operand *operand, const float *got,
                           size_t stride) {
     size_t k = p->matrix.k, unit = operand->form == SAT_FORM_32 ? SAT_BLOCK : SAT_SUPER_BLOCK;
