@@ -45,11 +45,11 @@ bool sat_matrix_of(sat_matrix *matrix, const sat_tensor *tensor) {
     const sat_tensor_type *type = sat_tensor_type_of(tensor->type);
     uint64_t n = tensor->shape[1] * tensor->shape[2] * tensor->shape[3];
     *matrix = (sat_matrix){0};
-    he product of all four is known to fit int64;
-    on 32 bits a mapped tensor's bytes fit size_t. */ if (!type || !sat_quant_known(tensor->type) ||
-                                                          !tensor->data ||
-                                                          tensor->shape[0] > SIZE_MAX ||
-                                                          n > SIZE_MAX) return false;
+    /* The product of all four is known to fit int64; on 32 bits a mapped tensor's bytes fit
+     * size_t. */
+    if (!type || !sat_quant_known(tensor->type) || !tensor->data || tensor->shape[0] > SIZE_MAX ||
+        n > SIZE_MAX)
+        return false;
     matrix->data = tensor->data;
     matrix->k = (size_t)tensor->shape[0];
     matrix->n = (size_t)n;
