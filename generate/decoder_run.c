@@ -113,7 +113,7 @@ static bool needs_finish(const pass *p, const sat_weight *weight) {
 /* Products of one input with `count` weights, outputs one after the other in the rows of `out`. */
 static void multiply(pass *p, const sat_input *input, const sat_weight *weights, size_t count,
                      sat_rows out, size_t rows) {
-    sat_product products[3];
+    sat_product products[3] = {0};
     float *at = out.data;
     for (size_t i = 0; i < count; i++) {
         products[i] = (sat_product){.matrix = &weights[i].matrix,
