@@ -113,6 +113,8 @@ void sat_operand_init(sat_operand *operand, sat_form form, size_t rows, size_t k
 
 void sat_operand_quantize(const sat_matmul_kernels *kernels, sat_operand *operand,
                           const sat_rows *x, size_t row, size_t row_end) {
+    if (!operand->values) /* floats are read where they are */
+        return;
     size_t k = operand->k, blocks = k / forms[operand->form].block;
     for (size_t r = row; r < row_end; r++) {
         int8_t *values = operand->values + r * k;

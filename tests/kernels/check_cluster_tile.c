@@ -40,7 +40,7 @@ static tile_data make_tile(int32_t level, size_t dimension) {
     t.tile->steps = steps;
     for (int r = 0; r < SAT_TILE; r++) {
         t.tile->rows[r] = t.rows[r] = check_buffer(t.stride, 0);
-        t.tile->points[r] = t.points[r] = check_buffer(sizeof *t.points[r], 4 * check_below(8));
+        t.tile->points[r] = t.points[r] = check_buffer(sizeof *t.points[r], 8 * check_below(4));
         memset(t.rows[r], 0, t.stride);
     }
     return t;
