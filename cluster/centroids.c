@@ -1,7 +1,6 @@
 /* Quantized centroids, their panels, and the order of panels. */
 #include "cluster/centroids.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -13,11 +12,6 @@
 #define FLOAT_ERROR 0x1p-20
 /* Of the double scores that decide, relative to (‖x‖ + ‖c‖)², for each 512 coordinates. */
 #define DOUBLE_ERROR 0x1p-44
-
-/* A float that is certainly not less than x >= 0. */
-static float above(double x) {
-    return (float)(x * (1 + 0x1p-22)) + FLT_MIN;
-}
 
 satchel_status sat_centroids_open(sat_centroids *centroids, sat_memory *memory,
                                   const sat_space *space, float *values, size_t count,
@@ -92,9 +86,9 @@ void sat_centroids_refresh(sat_centroids *centroids, size_t i) {
     double rounding = 0;
     centroids->norms[i] = square;
     centroids->scale[i] = q.scale;
-    centroids->length[i] = above(sqrt(q.square));
+    centroids->length[i] = sat_above(sqrt(q.square));
     /* The float score's roundings, of its product: |2 x̂·ĉ| <= 2‖x̂‖ · ‖ĉ‖. */
-    centroids->error[i] = above(sqrt(q.error) + FLOAT_ERROR * sqrt(q.length));
+    centroids->error[i] = sat_above(sqrt(q.error) + FLOAT_ERROR * sqrt(q.length));
     if (space->inner) {
         double product = kernels->dot(space->centre, value, n);
         double norm = -2 * product * space->factor * space->factor;
@@ -106,7 +100,7 @@ void sat_centroids_refresh(sat_centroids *centroids, size_t i) {
     }
     double reach = (space->point_length + length) * space->factor;
     centroids->slack[i] =
-        above(FLOAT_ERROR * rounding + DOUBLE_ERROR * (n / 512.0 + 1) * reach * reach);
+        sat_above(FLOAT_ERROR * rounding + DOUBLE_ERROR * (n / 512.0 + 1) * reach * reach);
 }
 
 void sat_centroids_pack(sat_centroids *centroids, size_t p) {

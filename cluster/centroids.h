@@ -5,8 +5,19 @@
 #ifndef SATCHEL_CLUSTER_CENTROIDS_H
 #define SATCHEL_CLUSTER_CENTROIDS_H
 
+#include <float.h>
+
 #include "base/base.h"
 #include "cluster/kernels.h"
+
+/* A float certainly not less than x >= 0, and one certainly not greater. */
+static inline float sat_above(double x) {
+    return (float)(x * (1 + 0x1p-22)) + FLT_MIN;
+}
+static inline float sat_below(double x) {
+    float rounded = (float)(x * (1 - 0x1p-22)) - FLT_MIN;
+    return rounded > 0 ? rounded : 0;
+}
 
 /* The space of the estimates: x' = (x − centre) · factor for points; centroids likewise, but for inner
  * products they are not centred. Any centre and factor give the same labels; good ones give tight bounds. */

@@ -67,16 +67,6 @@ typedef struct block {
 
 /* ------------------------------------------------------------------ bounds */
 
-/* A float not less than x >= 0, and one not greater. */
-static float above(double x) {
-    return (float)(x * (1 + 0x1p-22)) + FLT_MIN;
-}
-
-static float below(double x) {
-    float rounded = (float)(x * (1 - 0x1p-22)) - FLT_MIN;
-    return rounded > 0 ? rounded : 0;
-}
-
 /* A score's bound as a length; see sat_tile. */
 static float bound_of(const pass_job *job, const sat_point *point, float score) {
     if (job->pass->space->inner)
@@ -109,14 +99,14 @@ void sat_estimate_row(const sat_space *space, const float *row, int8_t *values, 
                       space->dimension, space->stride);
     point->scale = -2 * q.scale;
     point->sum = q.sum;
-    point->error = above(2 * sqrt(q.error));
-    point->length = above(2 * sqrt(q.length));
+    point->error = sat_above(2 * sqrt(q.error));
+    point->length = sat_above(2 * sqrt(q.length));
     point->norm = kernels->dot(row, row, space->dimension);
     if (space->inner) {
         double length = sqrt(point->norm) * space->factor;
         point->square = length > FLT_MIN ? (float)(0.5 / length) : 0;
     } else {
-        point->square = below(q.square);
+        point->square = sat_below(q.square);
     }
 }
 
@@ -127,7 +117,7 @@ static void quantize(const block *b, int8_t *values) {
                          &b->points[r]);
 }
 
-/* What is known of each row from its own centroid: the threshold, and which groups to look at. */
+/* The threshold of each row, from its own centroid. */
 static void start_rows(const block *b) {
     const pass_job *job = b->job;
     const sat_centroids *centroids = job->centroids;
@@ -236,8 +226,7 @@ static void offer_first(const block *b, size_t row, size_t centroid) {
         point->threshold = (float)(score + rounding);
 }
 
-/* Scores in double the candidates that no other has ruled out: row by row, so that each row is read once and
- * the next can be fetched ahead. */
+/* Scores in double the candidates that no other has ruled out: row by row, so that each row is read once. */
 static void resolve(const block *b) {
     scratch *own = b->own;
     const candidate *candidates = own->candidates;
