@@ -49,6 +49,51 @@ static inline void check_document(const sat_document *document) {
     }
 }
 
+static inline void expect_read(satchel_context *context, const char *type, const char *source,
+                               const char *text) {
+    sat_document document = read_bytes(context, NULL, type, NULL, source, strlen(source));
+    check_document(&document);
+    expect_text(&document, text);
+    sat_document_free(&document);
+}
+
+/* "1:Title 2:Part …" of the headings, each at the place where its label stands in the text. */
+static inline void expect_headings(satchel_context *context, const char *type, const char *source,
+                                   const char *headings) {
+    char have[1024] = "";
+    sat_document document = read_bytes(context, NULL, type, NULL, source, strlen(source));
+    check_document(&document);
+    for (size_t i = 0; i < document.locator_count; i++) {
+        const satchel_locator *locator = &document.locators[i];
+        assert_int_equal(locator->kind, SATCHEL_LOCATOR_HEADING);
+        assert_memory_equal(document.text.data + locator->start, locator->label,
+                            strlen(locator->label));
+        snprintf(have + strlen(have), sizeof have - strlen(have), "%s%d:%s", i ? " " : "",
+                 (int)locator->number, locator->label);
+    }
+    assert_string_equal(have, headings);
+    sat_document_free(&document);
+}
+
+static inline void expect_title(satchel_context *context, const char *type, const char *source,
+                                const char *title) {
+    sat_document document = read_bytes(context, NULL, type, NULL, source, strlen(source));
+    assert_string_equal(document.title.length ? document.title.data : "", title);
+    sat_document_free(&document);
+}
+
+static inline void expect_refused(satchel_context *context, const char *type, const char *name,
+                                  const void *data, size_t length, const char *says) {
+    sat_document document;
+    satchel_error error = {0};
+    sat_document_init(&document, &context->memory);
+    assert_int_equal(sat_document_read(&document, context, NULL, type, name, data, length, &error),
+                     SATCHEL_UNSUPPORTED);
+    if (!strstr(error.message, says))
+        fail_msg("\"%s\" does not name %s", error.message, says);
+    sat_document_free(&document);
+}
+
 static inline int open_context(void **state) {
     satchel_context_options options;
     sat_options_init(&options, sizeof options);

@@ -49,7 +49,7 @@ static void finds_most_with_few_probes(void **state) {
     size_t plain = recall(f, SATCHEL_SEARCH_VECTOR, NULL);
     size_t filtered = recall(f, SATCHEL_SEARCH_VECTOR, "{\"path\":\"odd/*\"}");
     size_t hybrid = recall(f, SATCHEL_SEARCH_HYBRID, NULL);
-    print_message("recall: %zu, with a filter %zu, with keywords %zu of 100\n", plain, filtered,
+    print_message("# recall: %zu, with a filter %zu, with keywords %zu of 100\n", plain, filtered,
                   hybrid);
     /* Words are random directions here: harder than embeddings, which have 98 and more. */
     assert_true(plain >= 95);
