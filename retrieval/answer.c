@@ -216,7 +216,7 @@ static satchel_status quote(answer *a, satchel_event *event, satchel_error *erro
     a->written.start_utf16 = a->written.end_utf16;
     a->written.end += (int64_t)length;
     a->written.end_utf16 += (int64_t)sat_utf16_length(text, length);
-    a->token = (satchel_event_token){a->piece.data, a->piece.length};
+    a->token = (satchel_event_token){.text = a->piece.data, .length = a->piece.length, .token = -1};
     event->kind = SATCHEL_EVENT_TOKEN;
     event->token = &a->token;
     a->state = CITATION;

@@ -5,7 +5,7 @@
  * the library's own folders use it as their vocabulary too.
  *
  *     satchel_context *context = NULL;                  one per app: allocator, threads, limits
- *     satchel_model   *model   = NULL;                  a GGUF file: here a text encoder
+ *     satchel_model   *model   = NULL;                  a GGUF file: an embedder or a generator
  *     satchel_store   *store   = NULL;                  one SQLite file with documents and index
  *     satchel_stream  *answer  = NULL;                  pulled: one event per call
  *     satchel_event    event;
@@ -124,8 +124,8 @@ SATCHEL_API const char *satchel_status_name(satchel_status status);
 SATCHEL_API const char *satchel_version(void);
 /* 1 if the library is at least this version, else 0. */
 SATCHEL_API int32_t satchel_version_at_least(int32_t major, int32_t minor, int32_t patch);
-/* 1 if this build has the feature, else 0: "encoder", "faiss", "html", "kmeans", "markdown",
- * "stemmers". */
+/* 1 if this build has the feature, else 0: "encoder", "faiss", "generator", "html", "kmeans",
+ * "markdown", "stemmers". */
 SATCHEL_API int32_t satchel_has_feature(const char *name);
 
 /* ------------------------------------------------------------------ context */
@@ -181,6 +181,12 @@ typedef struct satchel_context_options {
     void *log_user;
     int32_t log_level;   /* SATCHEL_LOG_*; default SATCHEL_LOG_WARNING when log is set */
     int32_t log_content; /* 1: messages may hold paths, ids and text */
+    /* Folder where generators save what they have read, so that another process need not read it
+     * again; made if missing, its parent must exist. NULL: nothing is saved. All in it is derived
+     * and may be deleted at any time. What a prompt said can be read from these files. */
+    const char *cache_dir;
+    uint64_t cache_limit;      /* bytes in it at most, the oldest go first; default 1 GiB */
+    uint64_t cache_free_floor; /* nothing is saved with less free on the volume; default 512 MiB */
 } satchel_context_options;
 
 SATCHEL_API void satchel_context_options_init(satchel_context_options *options, size_t struct_size);
@@ -208,6 +214,14 @@ SATCHEL_API satchel_status satchel_cancel_open(satchel_cancel **out, satchel_con
 SATCHEL_API void satchel_cancel_fire(satchel_cancel *cancel);
 SATCHEL_API int32_t satchel_cancel_fired(const satchel_cancel *cancel);
 SATCHEL_API void satchel_cancel_close(satchel_cancel **cancel);
+
+/* ------------------------------------------------------------------ progress */
+
+/* Called now and then during long work, on the calling thread; return non-zero to stop with
+ * CANCELLED. satchel_event_progress stands under streams. */
+struct satchel_event_progress;
+typedef int32_t (*satchel_progress_function)(void *user,
+                                             const struct satchel_event_progress *progress);
 
 /* ------------------------------------------------------------------ embedder table */
 
@@ -243,33 +257,65 @@ typedef struct satchel_embedder {
 
 /* ------------------------------------------------------------------ model */
 
+/* One handle for both; the file says which it is. */
+enum {
+    SATCHEL_MODEL_EMBEDDER = 1, /* text to vectors */
+    SATCHEL_MODEL_GENERATOR = 2 /* text to text */
+};
+
 enum {
     SATCHEL_POOLING_DEFAULT = 0, /* as the file says */
     SATCHEL_POOLING_MEAN = 1,
     SATCHEL_POOLING_CLS = 2
 };
 
+/* How a generator holds the keys and values of the tokens it has read. */
+enum {
+    SATCHEL_KV_DEFAULT = 0, /* F16 */
+    SATCHEL_KV_F16 = 1,
+    SATCHEL_KV_Q8_0 = 2, /* half the memory, a little less exact */
+    SATCHEL_KV_F32 = 3
+};
+
+/* Fields of the kind that the file is not have no effect, but for adapters and chat_template, which
+ * an embedder refuses. */
 typedef struct satchel_model_options {
     size_t struct_size;
+    /* Embedders. */
     const char *query_prefix;    /* NULL: as the file says; "" : none */
     const char *document_prefix; /* NULL: as the file says; "" : none */
     int32_t pooling;             /* SATCHEL_POOLING_* */
     int32_t max_tokens;          /* 0: as the file says */
+    /* Generators. */
+    int32_t context_tokens; /* room for prompt and answer; default: the file's, at most 8,192 */
+    int32_t kv_type;        /* SATCHEL_KV_* */
+    const char *const *adapters; /* (adapter_count) paths of LoRA adapters in GGUF */
+    const float *adapter_scales; /* (adapter_count); NULL: 1 each */
+    size_t adapter_count;
+    const char *chat_template; /* Jinja, instead of the file's own; NULL: the file's */
+    /* Both. */
+    int32_t warm; /* 1: read all weights now, so that the first answer does not wait for storage */
+    int32_t reserved;
+    satchel_progress_function progress; /* of warm: SATCHEL_PHASE_WARM, in bytes */
+    void *progress_user;
+    const satchel_cancel *cancel; /* of opening */
 } satchel_model_options;
 
 SATCHEL_API void satchel_model_options_init(satchel_model_options *options, size_t struct_size);
 
-/* Opens a GGUF file by mapping it. Here: text encoders of the BERT family with a WordPiece
- * vocabulary, weights F32, F16 or Q8_0. Errors: NOT_FOUND, IO, DAMAGED (not GGUF, or lengths and
- * offsets that contradict each other; says where), UNSUPPORTED (names the architecture, tensor type
- * or tokenizer), MEMORY_LIMIT. The model may be used from many threads; calls queue for
- * the pool. */
+/* Opens a GGUF file by mapping it: a text encoder or a decoder; docs/generate.md lists the
+ * architectures. Of a model split into parts, give the first: the others are found beside it. No
+ * weights are read unless `warm` is set, so this returns at once.
+ * Errors: NOT_FOUND, IO, DAMAGED (not GGUF, or lengths and offsets that contradict each other; says
+ * where), UNSUPPORTED (names the architecture, tensor type or tokenizer), INVALID_ARGUMENT,
+ * MEMORY_LIMIT, CANCELLED. The model may be used from many threads; calls queue for the pool. */
 SATCHEL_API satchel_status satchel_model_open(satchel_model **out, satchel_context *context,
                                               const char *path,
                                               const satchel_model_options *options,
                                               satchel_error *error);
 /* As above from an open descriptor: `length` bytes at `offset` (0: to the end). The descriptor is
- * duplicated; the caller keeps its own. For Android assets and file providers. */
+ * duplicated; the caller keeps its own. For Android assets and file providers. UNSUPPORTED for a
+ * model split into parts. */
 SATCHEL_API satchel_status satchel_model_open_fd(satchel_model **out, satchel_context *context,
                                                  int32_t fd, uint64_t offset, uint64_t length,
                                                  const satchel_model_options *options,
@@ -284,14 +330,24 @@ SATCHEL_API void satchel_model_close(satchel_model **model);
 
 typedef struct satchel_model_info {
     const char *name;         /* from the file; may be "" */
-    const char *architecture; /* "bert", or "custom" for an application's embedder */
-    const char *fingerprint;  /* names the vectors it makes: hex; lives as long as the model */
+    const char *architecture; /* "bert", "qwen3"; "custom" for one of the application's */
+    const char *fingerprint;  /* names what it makes: hex; lives as long as the model */
     const char *weight_type;  /* "F32", "F16", "Q8_0": that of most weights; "" if unknown */
-    int32_t dimension;
-    int32_t max_tokens;
-    int64_t vocabulary_size; /* 0 if unknown */
-    int64_t parameter_count; /* 0 if unknown */
-    int64_t file_bytes;      /* 0 if unknown */
+    int32_t dimension;        /* of an embedder's vectors; within a generator; 0 if unknown */
+    int32_t max_tokens;       /* longest text of an embedder; context_tokens of a generator */
+    int64_t vocabulary_size;  /* 0 if unknown */
+    int64_t parameter_count;  /* 0 if unknown */
+    int64_t file_bytes;       /* of all parts; 0 if unknown */
+    int32_t kind;             /* SATCHEL_MODEL_* */
+    /* Generators; 0 in an embedder, and where unknown. */
+    int32_t context_tokens;  /* room for prompt and answer, as opened */
+    int32_t trained_context; /* tokens it was trained for */
+    int32_t layers;
+    int32_t has_chat_template; /* 1: satchel_chat() can serve */
+    int32_t reserved;
+    uint64_t weight_bytes;     /* read for one token, from the mapped file */
+    uint64_t memory_bytes;     /* held beside the file, with one context full */
+    uint64_t kv_bytes_a_token; /* of that, for each token of the context */
 } satchel_model_info;
 
 /* Fills *info up to `size` bytes. Strings live as long as the model. */
@@ -299,8 +355,19 @@ SATCHEL_API satchel_status satchel_model_get_info(const satchel_model *model,
                                                   satchel_model_info *info, size_t size,
                                                   satchel_error *error);
 
+/* What opening a file would take. */
+typedef struct satchel_model_need {
+    int32_t kind;           /* SATCHEL_MODEL_* */
+    int32_t context_tokens; /* it would have; 0 for an embedder */
+    uint64_t file_bytes;    /* of all parts */
+    uint64_t weight_bytes;  /* of that, read for one token; mapped, so it can be dropped again */
+    uint64_t memory_bytes;  /* held beside the file, with one context full */
+    uint64_t kv_bytes;      /* of that, for keys and values */
+} satchel_model_need;
+
 /* Embeds n texts into out: (n, dimension) float, rows of length 1. An empty text is embedded as the
- * special tokens alone. Errors: INVALID_TEXT, CANCELLED, OUT_OF_MEMORY, CALLBACK. */
+ * special tokens alone. Errors: INVALID_TEXT, CANCELLED, OUT_OF_MEMORY, CALLBACK, WRONG_MODEL (a
+ * generator). */
 SATCHEL_API satchel_status satchel_model_embed(satchel_model *model, int32_t role,
                                                const satchel_text *texts, size_t n, float *out,
                                                const satchel_cancel *cancel, satchel_error *error);
@@ -313,6 +380,103 @@ SATCHEL_API satchel_status satchel_model_tokenize(const satchel_model *model, co
 /* The vocabulary's piece for a token id, as the file spells it; lives as long as the model. NULL if
  * there is none. */
 SATCHEL_API const char *satchel_model_token(const satchel_model *model, int32_t token);
+
+/* ------------------------------------------------------------------ generate */
+
+/* What happens when prompt and answer fill the context. */
+enum {
+    /* A prompt that leaves no room for max_tokens is LIMIT up front; with max_tokens -1 the answer
+     * ends when the context is full, with SATCHEL_FINISH_CONTEXT. */
+    SATCHEL_OVERFLOW_ERROR = 0,
+    /* The answer goes on: half of what stands behind the first tokens is forgotten, the rest is
+     * read again at its new place, which takes as long as reading a prompt of that length. */
+    SATCHEL_OVERFLOW_SHIFT = 1
+};
+
+/* Why an answer ended. */
+enum {
+    SATCHEL_FINISH_NONE = 0,   /* nothing was generated */
+    SATCHEL_FINISH_END = 1,    /* the model said so, or schema or grammar allow no more */
+    SATCHEL_FINISH_LENGTH = 2, /* max_tokens */
+    SATCHEL_FINISH_STOP = 3,   /* a stop string */
+    SATCHEL_FINISH_CONTEXT = 4 /* the context is full */
+};
+
+/* Sampling works in this order: bias, penalties, schema or grammar, top_k, typical_p, top_p, min_p,
+ * temperature. With the same seed, build and CPU level, the same prompt gives the same text. */
+typedef struct satchel_generate_options {
+    size_t struct_size;
+    int32_t max_tokens;     /* of the answer; default 512; -1: as many as fit */
+    int32_t trust_prompt;   /* 1: special tokens spelled in a prompt of satchel_generate() are read
+                           * as such; default: as text. Messages of a chat are text always */
+    float temperature;      /* default 0: the likeliest token each time */
+    int32_t top_k;          /* only the k likeliest; default: all */
+    float top_p;            /* the likeliest that together reach this share; default: all */
+    float min_p;            /* those at least this times as likely as the likeliest; default: all */
+    float typical_p;        /* those nearest to the entropy that reach this share; default: all */
+    float repetition;       /* divides the weight of what was said; default 1: off */
+    float frequency;        /* taken off for each time a token was said; default 0 */
+    float presence;         /* taken off once; default 0 */
+    int32_t penalty_window; /* tokens back that penalties see; default 64; -1: all */
+    int32_t reserved;
+    uint64_t seed;
+    const int32_t *bias_tokens; /* (bias_count) token ids */
+    const float *biases;        /* (bias_count) added to their logits; -INFINITY: never */
+    size_t bias_count;
+    const char *const *stop; /* (stop_count) strings: the answer ends before the first found */
+    size_t stop_count;
+    const char *schema;  /* JSON Schema the answer must validate against; see docs/generate.md */
+    const char *grammar; /* or a grammar in GBNF that it must match */
+    int32_t overflow;    /* SATCHEL_OVERFLOW_* */
+    int32_t no_saved_kv; /* 1: neither read nor write the context's cache_dir */
+    const satchel_cancel *cancel;
+} satchel_generate_options;
+
+typedef struct satchel_chat_options {
+    size_t struct_size;
+    const satchel_generate_options *generate; /* NULL: defaults */
+    const char *tools;                        /* JSON array for the template, or NULL */
+    const char *variables;   /* JSON object for the template ("enable_thinking": false), or NULL */
+    int32_t continue_answer; /* 1: the last message is the assistant's, and is gone on with */
+    int32_t reserved;
+} satchel_chat_options;
+
+/* What an application's generator is asked for. All it leads to lives until begin() returns, but
+ * for `cancel`, which lives until end(). */
+typedef struct satchel_generator_request {
+    size_t struct_size;
+    const char *messages; /* JSON array of objects with "role" and "content", both strings */
+    size_t messages_length;
+    int32_t max_tokens; /* of the answer; -1: as many as fit */
+    int32_t reserved;
+    /* Never NULL. What the generator cannot honour it ignores; Satchel finds stop strings. */
+    const satchel_generate_options *options;
+    const satchel_cancel *cancel; /* may be NULL */
+} satchel_generator_request;
+
+/* A generator of the application's own: a platform's language model, another runtime, a server on
+ * the device. Calls come one at a time, from any thread; several runs may be open at once. */
+typedef struct satchel_generator {
+    size_t struct_size;
+    void *user;
+    const char *id;         /* names model and settings */
+    int32_t context_tokens; /* room for prompt and answer; at least 256 */
+    int32_t reserved;
+    /* Tokens of the text into *count. May be NULL: Satchel then estimates. Returns SATCHEL_OK or a
+     * negative status. */
+    satchel_status (*count_tokens)(void *user, const char *text, size_t length, size_t *count);
+    /* Starts an answer; *run is handed to next() and end(). Should return soon: a prompt is read in
+     * the first next(). */
+    satchel_status (*begin)(void *user, const satchel_generator_request *request, void **run);
+    /* The next piece of text, which lives until the next call on the run; length 0: the end.
+     * Satchel joins characters that are cut between pieces and replaces what is not UTF-8 by
+     * U+FFFD. Poll request->cancel on long work and return SATCHEL_CANCELLED. */
+    satchel_status (*next)(void *user, void *run, const char **text, size_t *length);
+    /* Called once for each begin() that succeeded, also in the middle of an answer. */
+    void (*end)(void *user, void *run);
+    /* Called once when the last object that uses the table is closed. May be NULL. */
+    void (*destroy)(void *user);
+} satchel_generator;
 
 /* ------------------------------------------------------------------ reader table */
 
@@ -608,7 +772,8 @@ SATCHEL_API void satchel_results_close(satchel_results **results);
 enum {
     SATCHEL_ANSWER_DEFAULT = 0,    /* generated with a generator, else extractive */
     SATCHEL_ANSWER_EXTRACTIVE = 1, /* sentences quoted from the documents */
-    SATCHEL_ANSWER_GENERATED = 2   /* NO_MODEL without a generator */
+    SATCHEL_ANSWER_GENERATED = 2,  /* NO_MODEL without a generator */
+    SATCHEL_ANSWER_EXTERNAL = 3    /* by a model that the application runs itself */
 };
 
 enum {
@@ -618,7 +783,8 @@ enum {
     SATCHEL_REASON_EMPTY_STORE = 3,   /* refusal: no document, or none passes the filter */
     SATCHEL_REASON_NO_EVIDENCE = 4,   /* refusal: nothing matches the question */
     SATCHEL_REASON_WEAK_EVIDENCE = 5, /* refusal: matches, but confidence is below the threshold */
-    SATCHEL_REASON_NO_EMBEDDER = 6    /* keyword evidence only */
+    SATCHEL_REASON_NO_EMBEDDER = 6,   /* keyword evidence only */
+    SATCHEL_REASON_GENERATOR = 7      /* a language model is there */
 };
 
 typedef struct satchel_ask_options {
@@ -646,10 +812,10 @@ SATCHEL_API satchel_status satchel_ask(satchel_stream **out, satchel_store *stor
 enum {
     SATCHEL_EVENT_MODE = 1,     /* ask: how it will be answered, and why */
     SATCHEL_EVENT_HITS = 2,     /* ask: the passages found */
-    SATCHEL_EVENT_TOKEN = 3,    /* ask: the next piece of the answer */
+    SATCHEL_EVENT_TOKEN = 3,    /* ask, generate, chat: the next piece of the answer */
     SATCHEL_EVENT_CITATION = 4, /* ask: what a range of the answer rests on */
     SATCHEL_EVENT_REFUSAL = 5,  /* ask: the documents do not support an answer */
-    SATCHEL_EVENT_PROGRESS = 6, /* sync */
+    SATCHEL_EVENT_PROGRESS = 6, /* sync; generate, chat, ask: reading the prompt */
     SATCHEL_EVENT_FILE = 7,     /* sync: a file was added, changed, removed or failed */
     SATCHEL_EVENT_DONE = 8      /* the last event; next() gives it again */
 };
@@ -660,7 +826,9 @@ enum {
     SATCHEL_PHASE_EMBED = 3,    /* sync: pass 2 */
     SATCHEL_PHASE_LOAD = 4,     /* topics: reading vectors */
     SATCHEL_PHASE_CLUSTER = 5,  /* topics: passes over them */
-    SATCHEL_PHASE_DESCRIBE = 6  /* topics: labels and sentences */
+    SATCHEL_PHASE_DESCRIBE = 6, /* topics: labels and sentences */
+    SATCHEL_PHASE_WARM = 7,     /* opening a model: its weights */
+    SATCHEL_PHASE_PREFILL = 8   /* generate, chat, ask, perplexity: reading the prompt */
 };
 
 enum {
@@ -682,6 +850,8 @@ typedef struct satchel_event_mode {
 typedef struct satchel_event_token {
     const char *text; /* valid UTF-8, never half a character */
     size_t length;
+    int32_t token; /* of a generated text: the id of its last token; -1: none or unknown */
+    int32_t reserved;
 } satchel_event_token;
 
 typedef struct satchel_event_citation {
@@ -708,8 +878,8 @@ typedef struct satchel_event_refusal {
 typedef struct satchel_event_progress {
     int32_t phase; /* SATCHEL_PHASE_* */
     int32_t reserved;
-    /* Files (SCAN, KEYWORDS), chunks (EMBED, LOAD), passes at most (CLUSTER), steps (DESCRIBE);
-     * total -1: unknown yet. */
+    /* Files (SCAN, KEYWORDS), chunks (EMBED, LOAD), passes at most (CLUSTER), steps (DESCRIBE),
+     * bytes (WARM), tokens (PREFILL); total -1: unknown yet. */
     int64_t done, total;
     int64_t bytes_done, bytes_total; /* of files; 0 in the other phases */
     int64_t elapsed_ms;              /* in this phase */
@@ -733,6 +903,14 @@ typedef struct satchel_event_done {
     int64_t hits, sentences, search_ms, answer_ms;   /* ask */
     float confidence;                                /* ask: 0 to 1 */
     int32_t reserved;
+    /* generate, chat, and ask with a generator. Tokens are -1 where the generator does not say. */
+    int64_t prompt_tokens;    /* of prompt or rendered messages */
+    int64_t cached_tokens;    /* of them, read earlier: nothing was computed for them */
+    int64_t generated_tokens; /* the one that ended the answer included */
+    int64_t prefill_ms;       /* until the first token */
+    int64_t generate_ms;      /* from there on */
+    int32_t finish;           /* SATCHEL_FINISH_* */
+    int32_t reserved2;
 } satchel_event_done;
 
 /* One event; the pointer of its kind is set, the others are NULL. What the pointers lead to lives
@@ -885,10 +1063,6 @@ SATCHEL_API satchel_status satchel_kmeans_assign(satchel_context *context,
                                                  satchel_error *error);
 
 /* ------------------------------------------------------------------ topics */
-
-/* Called now and then during long work, on the calling thread; return non-zero to stop with
- * CANCELLED. */
-typedef int32_t (*satchel_progress_function)(void *user, const satchel_event_progress *progress);
 
 typedef struct satchel_topics_options {
     size_t struct_size;

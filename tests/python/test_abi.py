@@ -51,7 +51,8 @@ class Abi(unittest.TestCase):
         for name, value in _constants.CONSTANTS.items():
             self.assertEqual(value, constants[name], name)
         for family in ("SEARCH", "ANSWER", "REASON", "EVENT", "PHASE", "FILE", "POOLING", "ROLE",
-                       "CPU", "LOG", "LOCATOR", "KMEANS", "INIT", "STOP"):
+                       "CPU", "LOG", "LOCATOR", "KMEANS", "INIT", "STOP", "MODEL", "KV",
+                       "OVERFLOW", "FINISH"):
             ours = {name for name in _constants.CONSTANTS if name.startswith(f"SATCHEL_{family}_")}
             theirs = {name for name in constants if name.startswith(f"SATCHEL_{family}_")}
             self.assertEqual(ours, theirs)

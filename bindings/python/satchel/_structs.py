@@ -29,7 +29,9 @@ LogFunction = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
 class ContextOptions(Structure):
     _fields_ = [("struct_size", c_size_t), ("allocator", c_void_p), ("threads", c_int32),
                 ("cpu_level", c_int32), ("memory_limit", c_uint64), ("log", LogFunction),
-                ("log_user", c_void_p), ("log_level", c_int32), ("log_content", c_int32)]
+                ("log_user", c_void_p), ("log_level", c_int32), ("log_content", c_int32),
+                ("cache_dir", c_char_p), ("cache_limit", c_uint64),
+                ("cache_free_floor", c_uint64)]
 
 
 CountFunction = CFUNCTYPE(Status, c_void_p, c_void_p, c_size_t, POINTER(c_size_t))
@@ -45,16 +47,74 @@ class Embedder(Structure):
                 ("destroy", DestroyFunction)]
 
 
+class EventProgress(Structure):
+    _fields_ = [("phase", c_int32), ("reserved", c_int32), ("done", c_int64), ("total", c_int64),
+                ("bytes_done", c_int64), ("bytes_total", c_int64), ("elapsed_ms", c_int64)]
+
+
+ProgressFunction = CFUNCTYPE(c_int32, c_void_p, POINTER(EventProgress))
+
+
 class ModelOptions(Structure):
     _fields_ = [("struct_size", c_size_t), ("query_prefix", c_char_p),
-                ("document_prefix", c_char_p), ("pooling", c_int32), ("max_tokens", c_int32)]
+                ("document_prefix", c_char_p), ("pooling", c_int32), ("max_tokens", c_int32),
+                ("context_tokens", c_int32), ("kv_type", c_int32),
+                ("adapters", POINTER(c_char_p)), ("adapter_scales", POINTER(c_float)),
+                ("adapter_count", c_size_t), ("chat_template", c_char_p), ("warm", c_int32),
+                ("reserved", c_int32), ("progress", ProgressFunction),
+                ("progress_user", c_void_p), ("cancel", c_void_p)]
 
 
 class ModelInfo(Structure):
     _fields_ = [("name", c_char_p), ("architecture", c_char_p), ("fingerprint", c_char_p),
                 ("weight_type", c_char_p), ("dimension", c_int32), ("max_tokens", c_int32),
                 ("vocabulary_size", c_int64), ("parameter_count", c_int64),
-                ("file_bytes", c_int64)]
+                ("file_bytes", c_int64), ("kind", c_int32), ("context_tokens", c_int32),
+                ("trained_context", c_int32), ("layers", c_int32),
+                ("has_chat_template", c_int32), ("reserved", c_int32),
+                ("weight_bytes", c_uint64), ("memory_bytes", c_uint64),
+                ("kv_bytes_a_token", c_uint64)]
+
+
+class ModelNeed(Structure):
+    _fields_ = [("kind", c_int32), ("context_tokens", c_int32), ("file_bytes", c_uint64),
+                ("weight_bytes", c_uint64), ("memory_bytes", c_uint64), ("kv_bytes", c_uint64)]
+
+
+class GenerateOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("max_tokens", c_int32), ("trust_prompt", c_int32),
+                ("temperature", c_float), ("top_k", c_int32), ("top_p", c_float),
+                ("min_p", c_float), ("typical_p", c_float), ("repetition", c_float),
+                ("frequency", c_float), ("presence", c_float), ("penalty_window", c_int32),
+                ("reserved", c_int32), ("seed", c_uint64), ("bias_tokens", POINTER(c_int32)),
+                ("biases", POINTER(c_float)), ("bias_count", c_size_t),
+                ("stop", POINTER(c_char_p)), ("stop_count", c_size_t), ("schema", c_char_p),
+                ("grammar", c_char_p), ("overflow", c_int32), ("no_saved_kv", c_int32),
+                ("cancel", c_void_p)]
+
+
+class ChatOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("generate", POINTER(GenerateOptions)),
+                ("tools", c_char_p), ("variables", c_char_p), ("continue_answer", c_int32),
+                ("reserved", c_int32)]
+
+
+class GeneratorRequest(Structure):
+    _fields_ = [("struct_size", c_size_t), ("messages", c_void_p), ("messages_length", c_size_t),
+                ("max_tokens", c_int32), ("reserved", c_int32),
+                ("options", POINTER(GenerateOptions)), ("cancel", c_void_p)]
+
+
+BeginFunction = CFUNCTYPE(Status, c_void_p, POINTER(GeneratorRequest), POINTER(c_void_p))
+NextFunction = CFUNCTYPE(Status, c_void_p, c_void_p, POINTER(c_void_p), POINTER(c_size_t))
+EndFunction = CFUNCTYPE(None, c_void_p, c_void_p)
+
+
+class Generator(Structure):
+    _fields_ = [("struct_size", c_size_t), ("user", c_void_p), ("id", c_char_p),
+                ("context_tokens", c_int32), ("reserved", c_int32),
+                ("count_tokens", CountFunction), ("begin", BeginFunction),
+                ("next", NextFunction), ("end", EndFunction), ("destroy", DestroyFunction)]
 
 
 class Locator(Structure):
@@ -151,7 +211,8 @@ class EventMode(Structure):
 
 
 class EventToken(Structure):
-    _fields_ = [("text", c_void_p), ("length", c_size_t)]
+    _fields_ = [("text", c_void_p), ("length", c_size_t), ("token", c_int32),
+                ("reserved", c_int32)]
 
 
 class EventCitation(Structure):
@@ -166,11 +227,6 @@ class EventRefusal(Structure):
                 ("reserved", c_int32)]
 
 
-class EventProgress(Structure):
-    _fields_ = [("phase", c_int32), ("reserved", c_int32), ("done", c_int64), ("total", c_int64),
-                ("bytes_done", c_int64), ("bytes_total", c_int64), ("elapsed_ms", c_int64)]
-
-
 class EventFile(Structure):
     _fields_ = [("change", c_int32), ("status", c_int32), ("path", c_char_p),
                 ("document_id", c_char_p), ("message", c_char_p), ("bytes", c_int64),
@@ -182,7 +238,10 @@ class EventDone(Structure):
         "elapsed_ms", "added", "changed", "removed", "renamed", "unchanged", "failed", "skipped",
         "chunks", "chunks_embedded", "chunks_reused", "bytes", "read_ms", "keyword_ms",
         "embed_ms", "write_ms", "hits", "sentences", "search_ms", "answer_ms")),
-        ("confidence", c_float), ("reserved", c_int32)]
+        ("confidence", c_float), ("reserved", c_int32),
+        *((name, c_int64) for name in ("prompt_tokens", "cached_tokens", "generated_tokens",
+                                       "prefill_ms", "generate_ms")),
+        ("finish", c_int32), ("reserved2", c_int32)]
 
 
 class Event(Structure):
@@ -227,9 +286,6 @@ class KMeansInfo(Structure):
                 ("final_ms", c_int64)]
 
 
-ProgressFunction = CFUNCTYPE(c_int32, c_void_p, POINTER(EventProgress))
-
-
 class TopicsOptions(Structure):
     _fields_ = [("struct_size", c_size_t), ("k", c_int32), ("words", c_int32),
                 ("sentences", c_int32), ("iterations", c_int32), ("mode", c_int32),
@@ -271,6 +327,11 @@ NAMES = {
     "satchel_embedder": Embedder,
     "satchel_model_options": ModelOptions,
     "satchel_model_info": ModelInfo,
+    "satchel_model_need": ModelNeed,
+    "satchel_generate_options": GenerateOptions,
+    "satchel_chat_options": ChatOptions,
+    "satchel_generator_request": GeneratorRequest,
+    "satchel_generator": Generator,
     "satchel_locator": Locator,
     "satchel_reader_sink": ReaderSink,
     "satchel_reader": Reader,
