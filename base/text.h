@@ -38,6 +38,10 @@ bool sat_is_unspaced(int32_t code);
 satchel_status sat_text_nfc(sat_buffer *out, const char *text, size_t length);
 /* Appends the NFKC casefold (default ignorables removed). */
 satchel_status sat_text_casefold(sat_buffer *out, const char *text, size_t length);
+/* About what a subword vocabulary makes of a text: a token for so many letters of a word, for each
+ * three digits, for each character of a script without spaces, and for each other character. English
+ * has six letters to a token, German with an English vocabulary four. */
+size_t sat_text_estimate_tokens(const char *text, size_t length, size_t letters_per_token);
 /* True if normalisation never joins this character with what stands before it: text cut before such
  * characters may be normalised in parts. */
 bool sat_text_begins_anew(int32_t code);

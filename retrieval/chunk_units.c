@@ -14,30 +14,8 @@ enum {
 
 /* ------------------------------------------------------------------ tokens */
 
-/* About what a WordPiece vocabulary makes of a text: a token for so many letters of a word, for
- * each three digits, for each character of a script without spaces, and for each other
- * character. English has six letters to a token, German with an English vocabulary four. */
 static uint32_t estimate(const char *text, size_t length, size_t letters_per_token) {
-    size_t tokens = 0, letters = 0, digits = 0;
-    for (size_t at = 0, size; at <= length; at += size) {
-        int32_t code = ' ';
-        size = at < length ? sat_utf8_decode(text + at, length - at, &code) : 1;
-        bool unspaced = sat_is_unspaced(code), letter = !unspaced && sat_is_letter(code);
-        bool digit = sat_is_digit(code);
-        if (sat_is_mark(code))
-            continue;
-        if (!letter) {
-            tokens += (letters + letters_per_token - 1) / letters_per_token;
-            letters = 0;
-        }
-        if (!digit) {
-            tokens += (digits + 2) / 3;
-            digits = 0;
-        }
-        letters += letter;
-        digits += digit;
-        tokens += !letter && !digit && !sat_is_space(code);
-    }
+    size_t tokens = sat_text_estimate_tokens(text, length, letters_per_token);
     return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
 }
 
