@@ -138,6 +138,7 @@ typedef struct satchel_documents satchel_documents;
 typedef struct satchel_topics satchel_topics;
 typedef struct satchel_stream satchel_stream;
 typedef struct satchel_cancel satchel_cancel;
+typedef struct satchel_gguf satchel_gguf;
 
 /* Memory functions for everything Satchel allocates itself (docs/dependencies.md lists the
  * libraries that cannot follow). `reallocate` and `release` get the size the block was asked for.
@@ -364,6 +365,15 @@ typedef struct satchel_model_need {
     uint64_t memory_bytes;  /* held beside the file, with one context full */
     uint64_t kv_bytes;      /* of that, for keys and values */
 } satchel_model_need;
+
+/* How well a generator foresees a text. */
+typedef struct satchel_perplexity {
+    int64_t tokens;       /* scored: all but the first */
+    double nll;           /* mean of -ln p over them, in nats */
+    double perplexity;    /* e to the nll */
+    double bits_per_byte; /* of the text: comparable between vocabularies */
+    int64_t elapsed_ms;
+} satchel_perplexity;
 
 /* Embeds n texts into out: (n, dimension) float, rows of length 1. An empty text is embedded as the
  * special tokens alone. Errors: INVALID_TEXT, CANCELLED, OUT_OF_MEMORY, CALLBACK, WRONG_MODEL (a
@@ -1061,6 +1071,41 @@ SATCHEL_API satchel_status satchel_kmeans_assign(satchel_context *context,
                                                  double *distances,
                                                  const satchel_kmeans_options *options,
                                                  satchel_error *error);
+
+/* ------------------------------------------------------------------ inspect */
+
+/* What is in a GGUF file, whether or not it can be opened as a model. */
+
+typedef struct satchel_gguf_info {
+    int32_t version; /* of the format */
+    int32_t parts;   /* files that the model is split into */
+    int64_t key_count, tensor_count;
+    int64_t file_bytes;      /* of all parts */
+    int64_t tensor_bytes;    /* of that, weights; those of types that are not known count 0 */
+    int64_t parameter_count; /* elements of all tensors */
+} satchel_gguf_info;
+
+typedef struct satchel_gguf_key {
+    const char *name;  /* "general.architecture" */
+    const char *type;  /* "string", "u32", "array of i32" */
+    const char *value; /* JSON; of a long string or array the beginning, as JSON too */
+    size_t value_length;
+    int64_t count; /* bytes of a string, elements of an array; else 1 */
+    int32_t cut;   /* 1: value is not all of it */
+    int32_t part;  /* file it is in, from 0 */
+} satchel_gguf_key;
+
+typedef struct satchel_gguf_tensor {
+    const char *name; /* "blk.0.attn_q.weight" */
+    const char *type; /* "Q8_0"; "?" if unknown */
+    int32_t type_id;  /* as in the file */
+    int32_t rank;     /* 1 to 4 */
+    int64_t shape[4]; /* the first runs fastest; 1 from `rank` on */
+    int64_t bytes;    /* 0 if the type is unknown */
+    int64_t offset;   /* in its file; 0 if the type is unknown */
+    int32_t part;     /* file it is in, from 0 */
+    int32_t reserved;
+} satchel_gguf_tensor;
 
 /* ------------------------------------------------------------------ topics */
 

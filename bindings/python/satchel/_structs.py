@@ -81,6 +81,11 @@ class ModelNeed(Structure):
                 ("weight_bytes", c_uint64), ("memory_bytes", c_uint64), ("kv_bytes", c_uint64)]
 
 
+class Perplexity(Structure):
+    _fields_ = [("tokens", c_int64), ("nll", c_double), ("perplexity", c_double),
+                ("bits_per_byte", c_double), ("elapsed_ms", c_int64)]
+
+
 class GenerateOptions(Structure):
     _fields_ = [("struct_size", c_size_t), ("max_tokens", c_int32), ("trust_prompt", c_int32),
                 ("temperature", c_float), ("top_k", c_int32), ("top_p", c_float),
@@ -286,6 +291,24 @@ class KMeansInfo(Structure):
                 ("final_ms", c_int64)]
 
 
+class GgufInfo(Structure):
+    _fields_ = [("version", c_int32), ("parts", c_int32), ("key_count", c_int64),
+                ("tensor_count", c_int64), ("file_bytes", c_int64), ("tensor_bytes", c_int64),
+                ("parameter_count", c_int64)]
+
+
+class GgufKey(Structure):
+    _fields_ = [("name", c_char_p), ("type", c_char_p), ("value", c_void_p),
+                ("value_length", c_size_t), ("count", c_int64), ("cut", c_int32),
+                ("part", c_int32)]
+
+
+class GgufTensor(Structure):
+    _fields_ = [("name", c_char_p), ("type", c_char_p), ("type_id", c_int32), ("rank", c_int32),
+                ("shape", c_int64 * 4), ("bytes", c_int64), ("offset", c_int64),
+                ("part", c_int32), ("reserved", c_int32)]
+
+
 class TopicsOptions(Structure):
     _fields_ = [("struct_size", c_size_t), ("k", c_int32), ("words", c_int32),
                 ("sentences", c_int32), ("iterations", c_int32), ("mode", c_int32),
@@ -328,6 +351,7 @@ NAMES = {
     "satchel_model_options": ModelOptions,
     "satchel_model_info": ModelInfo,
     "satchel_model_need": ModelNeed,
+    "satchel_perplexity": Perplexity,
     "satchel_generate_options": GenerateOptions,
     "satchel_chat_options": ChatOptions,
     "satchel_generator_request": GeneratorRequest,
@@ -357,6 +381,9 @@ NAMES = {
     "satchel_kmeans_progress": KMeansProgress,
     "satchel_kmeans_options": KMeansOptions,
     "satchel_kmeans_info": KMeansInfo,
+    "satchel_gguf_info": GgufInfo,
+    "satchel_gguf_key": GgufKey,
+    "satchel_gguf_tensor": GgufTensor,
     "satchel_topics_options": TopicsOptions,
     "satchel_topics_info": TopicsInfo,
     "satchel_topic": Topic,
