@@ -127,7 +127,7 @@ def superkmeans_side(points, k, iterations, threads, **options):
 
 @dataclass
 class Cell:
-    kind: str  # "real" or "synthetic"
+    kind: str  # "real", "synthetic" (overlapping groups of unlike size) or "blobs" (make_blobs)
     count: int
     dimension: int
     k: int
@@ -141,6 +141,7 @@ def both_lengths(kind):
 GROUPS = {
     "real": both_lengths("real"),
     "synthetic": both_lengths("synthetic"),
+    "blobs": both_lengths("blobs"),
     "k": [Cell("real", 100_000, 384, 100, 10), Cell("real", 100_000, 384, 4096, 10)],
     "dimension": [Cell("synthetic", 100_000, 128, 1024, 10),
                   Cell("synthetic", 100_000, 768, 1024, 10)],
@@ -156,7 +157,8 @@ def points_of(cell, options):
 
     if cell.kind == "real":
         return vectors.repeated(vectors.embeddings(options.data), cell.count)
-    return vectors.synthetic(cell.count, cell.dimension)
+    make = vectors.blobs if cell.kind == "blobs" else vectors.synthetic
+    return make(cell.count, cell.dimension)
 
 
 def sides_of(group, cell, context, points, initial, options):

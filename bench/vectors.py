@@ -82,6 +82,20 @@ def synthetic(count, dimension):
     return np.concatenate(list(synthetic_blocks(count, dimension)))
 
 
+def blobs(count, dimension, groups=1024, spread=1.0, seed=5):
+    """Rows around `groups` centres of equal weight, as scikit-learn's make_blobs draws them: centres
+    uniform in a cube of side 20, Gaussian groups of standard deviation `spread` in each coordinate."""
+    rng = np.random.default_rng(seed)
+    centres = rng.uniform(-10, 10, (groups, dimension)).astype(np.float32)
+    out = np.empty((count, dimension), np.float32)
+    for begin in range(0, count, BLOCK):
+        rows = out[begin:begin + BLOCK]
+        rng.standard_normal(out=rows, dtype=np.float32)
+        rows *= np.float32(spread)
+        rows += centres[rng.integers(groups, size=len(rows))]
+    return out
+
+
 def first_centroids(points, k, seed=3):
     """k rows, each once."""
     picks = np.random.default_rng(seed).choice(len(points), k, replace=False)

@@ -263,41 +263,66 @@ static void resolve(const block *b) {
 
 /* ------------------------------------------------------------------ tiles */
 
+typedef float floats4 __attribute__((vector_size(16), aligned(4)));
+typedef int32_t ints4 __attribute__((vector_size(16)));
+
+/* The least of a panel's scores. */
+static float least_of(const float *score) {
+    floats4 least;
+    memcpy(&least, score, sizeof least);
+    for (size_t j = 4; j < SAT_PANEL; j += 4) {
+        floats4 s;
+        memcpy(&s, score + j, sizeof s);
+        ints4 less = s < least;
+        least = (floats4)(((ints4)s & less) | ((ints4)least & ~less));
+    }
+    float a = least[0] < least[1] ? least[0] : least[1];
+    float b = least[2] < least[3] ? least[2] : least[3];
+    return a < b ? a : b;
+}
+
+/* Bit j: score[j] − margin <= threshold. */
+static uint32_t within(const float *score, float margin, float threshold) {
+    ints4 bit = {1, 2, 4, 8}, found = {0};
+    for (size_t j = 0; j < SAT_PANEL; j += 4, bit <<= 4) {
+        floats4 s;
+        memcpy(&s, score + j, sizeof s);
+        found |= (s - margin <= threshold) & bit;
+    }
+    return (uint32_t)(found[0] | found[1] | found[2] | found[3]);
+}
+
 /* A row some centroid of the tile's panel may be nearest to: lane `lane` of the tile just scored. */
 static void collect(const block *b, size_t lane, size_t row, size_t panel, uint16_t *code,
                     size_t group) {
     const pass_job *job = b->job;
     scratch *own = b->own;
-    const sat_tile *tile = &own->tile;
+    sat_tile *tile = &own->tile;
     const uint32_t *order = job->centroids->order + panel * SAT_PANEL;
-    const float *score = tile->score[lane];
+    float *score = tile->score[lane];
     float margin = tile->margin[lane];
     sat_point *point = &b->points[row];
-    size_t skip = SIZE_MAX;
     if (!job->first) {
         size_t slot = job->centroids->slot[b->labels[row]];
         if (slot / SAT_PANEL == panel) {
             /* The bound is for the others. */
-            skip = slot % SAT_PANEL;
-            float low = FLT_MAX / 4;
-            for (size_t j = 0; j < SAT_PANEL; j++)
-                low = j != skip && score[j] < low ? score[j] : low;
-            low -= margin;
+            score[slot % SAT_PANEL] = FLT_MAX / 4;
+            float low = least_of(score) - margin;
             if (job->groups)
                 *code = code_of(job, point, low, group);
             if (low > point->threshold)
                 return;
         }
     }
-    float least = FLT_MAX / 4;
     if (own->candidate_count + SAT_PANEL > job->pass->block * CANDIDATES_PER_ROW)
         resolve(b);
-    for (size_t j = 0; j < SAT_PANEL; j++) {
-        if (j == skip)
+    float least = FLT_MAX / 4;
+    for (uint32_t left = within(score, margin, point->threshold); left != 0; left &= left - 1) {
+        size_t j = (size_t)__builtin_ctz(left);
+        if (order[j] == SAT_NO_CENTROID)
             continue;
-        if (score[j] - margin <= point->threshold && order[j] != SAT_NO_CENTROID)
-            own->candidates[own->candidate_count++] =
-                (candidate){.low = score[j] - margin, .row = (uint32_t)row, .centroid = order[j]};
+        own->candidates[own->candidate_count++] =
+            (candidate){.low = score[j] - margin, .row = (uint32_t)row, .centroid = order[j]};
         least = score[j] < least ? score[j] : least;
     }
     if (least + margin < point->threshold)
