@@ -225,6 +225,7 @@ int main(int argc, char **argv) {
     check_gemm();
     check_attention();
     check_matmul();
+    check_steps();
     check_cluster();
     check_cluster_tile();
     printf("1..%u\n", tests);

@@ -85,6 +85,7 @@ void check_rows(void);
 void check_gemm(void);
 void check_attention(void);
 void check_matmul(void);
+void check_steps(void);
 void check_cluster(void);
 void check_cluster_tile(void);
 

@@ -48,4 +48,27 @@ static inline const kernel_roof *kernel_roof_for(int32_t level) {
     do                                                                                             \
     (0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11)
 
+/* int8_ops: twelve chains of INT8_PRODUCT(sums, x, x), which multiplies and adds `pairs` pairs of int8. */
+#define INT8_STEP(i)                                                                               \
+    acc[i] = INT8_PRODUCT(acc[i], x, x);                                                           \
+    OPAQUE(acc[i]);
+#define INT8_OPS(sums, operand, ones, pairs)                                                       \
+    static double int8_ops(size_t rounds) {                                                        \
+        sums acc[12] = {0};                                                                        \
+        operand x = ones;                                                                          \
+        for (size_t r = 0; r < rounds; r++) {                                                      \
+            TWELVE(INT8_STEP)                                                                      \
+        }                                                                                          \
+        return (double)rounds * 12 * (pairs)*2;                                                    \
+    }
+
+/* Floats and memory of another level. */
+#define FLOATS_AND_MEMORY_OF(roof)                                                                 \
+    static double float_ops(size_t rounds) {                                                       \
+        return roof.float_ops(rounds);                                                             \
+    }                                                                                              \
+    static void read_all(const void *data, size_t bytes) {                                         \
+        roof.read(data, bytes);                                                                    \
+    }
+
 #endif

@@ -3,28 +3,8 @@
 
 #include "tests/kernels/roof.h"
 
-static double int8_ops(size_t rounds) {
-    int32x4_t acc[12];
-    int8x16_t x = vdupq_n_s8(1);
-#define ZERO(i) acc[i] = vdupq_n_s32(0);
-#define STEP(i)                                                                                    \
-    acc[i] = vmmlaq_s32(acc[i], x, x);                                                             \
-    OPAQUE(acc[i]);
-    TWELVE(ZERO)
-    for (size_t r = 0; r < rounds; r++) {
-        TWELVE(STEP)
-    }
-#undef ZERO
-#undef STEP
-    return (double)rounds * 12 * 32 * 2;
-}
-
-static double float_ops(size_t rounds) {
-    return kernel_roof_neon.float_ops(rounds);
-}
-
-static void read_all(const void *data, size_t bytes) {
-    kernel_roof_neon.read(data, bytes);
-}
+#define INT8_PRODUCT vmmlaq_s32
+INT8_OPS(int32x4_t, int8x16_t, vdupq_n_s8(1), 32)
+FLOATS_AND_MEMORY_OF(kernel_roof_neon)
 
 const kernel_roof kernel_roof_i8mm = {"smmla", float_ops, int8_ops, read_all};

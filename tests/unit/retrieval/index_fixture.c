@@ -93,6 +93,13 @@ int index_setup(void **state) {
     return 0;
 }
 
+fixture *index_ready(void **state) {
+    fixture *f = *state;
+    if (!sat_ivf_usable(f->context))
+        skip();
+    return f;
+}
+
 int64_t index_number(fixture *f) {
     sat_index_row row;
     sat_connection *reader;
@@ -235,4 +242,9 @@ void index_expect_exact(fixture *f) {
     }
     sat_store_close(&exact);
     sat_context_release(context);
+}
+
+void index_expect_served(fixture *f) {
+    index_expect_exact(f);
+    assert_true(index_serves(f));
 }

@@ -11,8 +11,10 @@
 #define INDEX_CHUNKS 100 /* of each */
 
 /* As fixture_setup(), with an index from 1,000 vectors on and 24 documents of 100 chunks, embedded;
- * no index yet. Skips the test where there is no FAISS. */
+ * no index yet. */
 int index_setup(void **state);
+/* What each test begins with: its fixture. Skips the test where the CPU cannot run FAISS. */
+fixture *index_ready(void **state);
 /* Removes what the first set-up made for all: to be given to the group. */
 int index_group_teardown(void **state);
 /* A text of `chunks` paragraphs, a chunk each; which ones depends on `number`. To be freed. */
@@ -45,5 +47,7 @@ void index_expect_same(const index_hits *found, const index_hits *expected, cons
 const char *index_query(int number, char out[128]);
 /* Searches of all kinds give what the exact handle gives; needs all lists to be probed. */
 void index_expect_exact(fixture *f);
+/* And it is the index that gives it. */
+void index_expect_served(fixture *f);
 
 #endif

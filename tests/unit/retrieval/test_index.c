@@ -5,18 +5,11 @@
 
 #include "tests/unit/retrieval/index_fixture.h"
 
-static void need_lists(fixture *f) {
-    if (!sat_ivf_usable(f->context))
-        skip();
-}
-
 static void answers_as_the_exact_tier(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     assert_int_equal(index_number(f), 1);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     assert_int_equal(sat_vindex_count(f->store->collection->vectors), 0);
     fixture_verify(f);
 }
@@ -41,8 +34,7 @@ static size_t recall(fixture *f, int32_t mode, const char *filter) {
 }
 
 static void finds_most_with_few_probes(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     f->index.probes = 0; /* the default */
     fixture_fine(f, fixture_open(f));
     index_maintain(f);
@@ -58,8 +50,7 @@ static void finds_most_with_few_probes(void **state) {
 }
 
 static void small_stores_have_none(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     f->index.minimum = INDEX_DOCUMENTS * INDEX_CHUNKS + 1;
     fixture_fine(f, fixture_open(f));
     index_maintain(f);
@@ -70,33 +61,28 @@ static void small_stores_have_none(void **state) {
 }
 
 static void newer_rows_are_found(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     index_expect_exact(f); /* takes the generation */
     index_add(f, 101);
     fixture_add(f, "odd/new", "word12 word13 word14 word15 word16");
     index_maintain(f); /* too little for a new one */
     assert_int_equal(index_number(f), 1);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     assert_int_equal(sat_vindex_count(f->store->collection->vectors), INDEX_CHUNKS + 1);
     fixture_verify(f);
     /* And by a handle that opens now. */
     fixture_fine(f, fixture_open(f));
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
 }
 
 static void removed_rows_are_not_found(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     index_expect_exact(f);
     fixture_fine(f, sat_store_remove(f->store, "even/4", &f->error));
     fixture_fine(f, sat_store_remove(f->store, "odd/7", &f->error));
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     assert_int_equal(f->store->collection->dead_count, 2 * INDEX_CHUNKS);
     fixture_fine(f, fixture_open(f));
     index_expect_exact(f);
@@ -105,8 +91,7 @@ static void removed_rows_are_not_found(void **state) {
 }
 
 static void replaced_rows_are_found_once(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     index_expect_exact(f);
     char *text = index_text(4, INDEX_CHUNKS), *other = index_text(104, INDEX_CHUNKS);
@@ -120,15 +105,13 @@ static void replaced_rows_are_found_once(void **state) {
     free(text);
     free(other);
     free(both);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     assert_in_range(f->store->collection->dead_count, 40, 60);
     fixture_verify(f);
 }
 
 static void is_renewed_when_a_quarter_is_new(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     for (int i = 0; i < INDEX_DOCUMENTS / 4 - 1; i++)
         index_add(f, 200 + i);
@@ -138,16 +121,14 @@ static void is_renewed_when_a_quarter_is_new(void **state) {
     index_maintain(f);
     assert_int_equal(index_number(f), 2);
     assert_int_equal(index_files(f), 1);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     assert_int_equal(f->store->collection->generation->info.rows,
                      (INDEX_DOCUMENTS + INDEX_DOCUMENTS / 4) * INDEX_CHUNKS);
     fixture_verify(f);
 }
 
 static void is_renewed_when_a_quarter_is_gone_and_then_dropped(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     char id[32];
     for (int i = 0; i < INDEX_DOCUMENTS / 4; i++) {
@@ -156,8 +137,7 @@ static void is_renewed_when_a_quarter_is_gone_and_then_dropped(void **state) {
     }
     index_maintain(f);
     assert_int_equal(index_number(f), 2);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     assert_int_equal(f->store->collection->dead_count, 0);
     for (int i = INDEX_DOCUMENTS / 4; i < INDEX_DOCUMENTS - 5; i++) {
         snprintf(id, sizeof id, "%s/%d", i % 2 ? "odd" : "even", i);
@@ -179,20 +159,17 @@ static void is_renewed_when_a_quarter_is_gone_and_then_dropped(void **state) {
 }
 
 static void is_made_in_slices(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     int calls = 0;
     while (index_number(f) == 0 && calls++ < 1000)
         fixture_fine(f, sat_store_maintain(f->store, 1, NULL, NULL, &f->error));
     assert_in_range(calls, 3, 999);
     assert_int_equal(index_files(f), 1);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
 }
 
 static void rows_may_go_while_it_is_made(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     for (int calls = 0; index_number(f) == 0 && calls < 1000; calls++) {
         fixture_fine(f, sat_store_maintain(f->store, 1, NULL, NULL, &f->error));
         char id[32];
@@ -203,14 +180,12 @@ static void rows_may_go_while_it_is_made(void **state) {
             index_add(f, 500);
     }
     assert_int_equal(index_number(f), 1);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     fixture_verify(f);
 }
 
 static void closing_leaves_no_half_file(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     for (int calls = 0; index_files(f) == 0 && calls < 1000; calls++)
         fixture_fine(f, sat_store_maintain(f->store, 1, NULL, NULL, &f->error));
     assert_int_equal(index_files(f), 1);
@@ -223,8 +198,7 @@ static void closing_leaves_no_half_file(void **state) {
 }
 
 static void another_handle_takes_the_new_one(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     index_expect_exact(f);
     fixture other = *f;
@@ -267,8 +241,7 @@ static void *search_until_stopped(void *user) {
 }
 
 static void searches_go_on_while_it_is_made(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     searcher s = {.f = f};
     pthread_t threads[2];
     for (size_t i = 0; i < SAT_COUNT(threads); i++)
@@ -286,13 +259,11 @@ static void searches_go_on_while_it_is_made(void **state) {
         pthread_join(threads[i], NULL);
     assert_int_equal(atomic_load(&s.failures), 0);
     assert_int_equal(index_number(f), 2);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
 }
 
 static void a_missing_file_is_made_anew(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     char path[256];
     index_path(f, path);
@@ -304,13 +275,11 @@ static void a_missing_file_is_made_anew(void **state) {
     fixture_verify(f);
     index_maintain(f);
     assert_int_equal(index_number(f), 2);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
 }
 
 static void another_model_does_not_use_it(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     f->fingerprint = "fake-of-another-kind";
     fixture_fine(f, fixture_open(f));
@@ -321,14 +290,12 @@ static void another_model_does_not_use_it(void **state) {
     assert_false(index_serves(f));
     index_maintain(f); /* embeds all anew */
     assert_int_equal(index_number(f), 2);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     fixture_verify(f);
 }
 
 static void read_only_handles_use_it(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     f->read_only = true;
     fixture_fine(f, fixture_open(f));
     index_expect_exact(f);
@@ -338,15 +305,13 @@ static void read_only_handles_use_it(void **state) {
     index_maintain(f);
     f->read_only = true;
     fixture_fine(f, fixture_open(f));
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     fixture_fails(f, sat_store_maintain(f->store, 0, NULL, NULL, &f->error), SATCHEL_READ_ONLY);
     fixture_verify(f);
 }
 
 static void backups_go_without(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     char copy[256];
     fixture_path(f, "copy.satchel", copy);
@@ -363,14 +328,12 @@ static void backups_go_without(void **state) {
     assert_int_equal(index_number(&other), 1);
     index_expect_exact(&other);
     fixture_close(&other);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
 }
 
 /* A file of the same number from elsewhere is not taken for it. */
 static void files_of_other_stores_are_refused(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     char path[256], copy[256], other_path[256];
     index_path(f, path);
@@ -392,13 +355,11 @@ static void files_of_other_stores_are_refused(void **state) {
     assert_false(index_serves(f));
     index_maintain(f);
     assert_int_equal(index_number(f), 2);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
 }
 
 static void syncs_renew_it_and_pass_it_over(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     for (int i = 0; i < 4; i++) {
         char path[64];
         snprintf(path, sizeof path, "notes/%d.txt", i);
@@ -408,8 +369,7 @@ static void syncs_renew_it_and_pass_it_over(void **state) {
     }
     fixture_expect_sync(f, "notes", "+docs/0.txt +docs/1.txt +docs/2.txt +docs/3.txt");
     assert_int_equal(index_number(f), 1);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     /* The folder of the store itself: neither the store nor its index are documents. */
     const satchel_sync_options options = {.struct_size = sizeof options, .root = "all"};
     char log[4096];
@@ -419,8 +379,7 @@ static void syncs_renew_it_and_pass_it_over(void **state) {
 
 /* Another handle has the lease: a sync is not disturbed, and takes it from a build. */
 static void gives_way_to_a_sync(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     fixture other = *f;
     other.store = NULL;
     other.context = NULL;
@@ -448,8 +407,7 @@ static void gives_way_to_a_sync(void **state) {
 }
 
 static void a_cancel_stops_it_and_loses_nothing(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     satchel_cancel cancel = {.context = f->context};
     atomic_store(&cancel.references, 1);
     atomic_store(&cancel.fired, 1);
@@ -470,8 +428,7 @@ static void a_cancel_stops_it_and_loses_nothing(void **state) {
 
 /* Equal texts have one vector, found as often as it is used. */
 static void equal_texts_are_all_found(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     for (int i = 0; i < 12; i++) {
         char id[32];
         snprintf(id, sizeof id, "same/%02d", i);
@@ -492,8 +449,7 @@ static void equal_texts_are_all_found(void **state) {
 }
 
 static void stays_within_the_memory_limit(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     /* All that a store needs, but not the blocks of rows that a build takes. */
     f->memory_limit = 3 << 20;
     f->index.block_rows = 100000;
@@ -505,8 +461,7 @@ static void stays_within_the_memory_limit(void **state) {
 }
 
 static void other_cpus_go_without(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     f->cpu_level = SATCHEL_CPU_C;
     fixture_fine(f, fixture_open(f));

@@ -6,11 +6,6 @@
 
 #include "tests/unit/retrieval/index_fixture.h"
 
-static void need_lists(fixture *f) {
-    if (!sat_ivf_usable(f->context))
-        skip();
-}
-
 /* Flips a bit of byte `at`, from the end if negative. */
 static void flip(const char *path, int64_t at) {
     uint8_t byte;
@@ -48,14 +43,12 @@ static void expect_recovery(fixture *f, int64_t number) {
     index_maintain(f);
     assert_int_equal(index_number(f), number + 1);
     assert_int_equal(index_files(f), 1);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
     fixture_verify(f);
 }
 
 static void every_section_is_checked(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     sat_generation_info info = info_of(f);
     int64_t number = 1;
@@ -75,8 +68,7 @@ static void every_section_is_checked(void **state) {
 }
 
 static void cut_files_are_refused(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     sat_generation_info info = info_of(f);
     const uint64_t sizes[] = {0,
@@ -98,8 +90,7 @@ static void cut_files_are_refused(void **state) {
 
 /* A list that no search has touched: upkeep looks through it. */
 static void upkeep_finds_what_no_search_has(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     char path[256];
     index_path(f, path);
@@ -108,14 +99,12 @@ static void upkeep_finds_what_no_search_has(void **state) {
     fixture_fine(f, fixture_open(f));
     index_maintain(f);
     assert_int_equal(index_number(f), 2);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
 }
 
 /* Damage under the eyes of an open handle: a list is looked at when it is first needed. */
 static void damage_while_open_is_found(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     sat_generation_info info = info_of(f);
     char path[256];
@@ -131,8 +120,7 @@ static void damage_while_open_is_found(void **state) {
     assert_false(index_serves(f));
     index_maintain(f);
     assert_int_equal(index_number(f), 2);
-    index_expect_exact(f);
-    assert_true(index_serves(f));
+    index_expect_served(f);
 }
 
 /* The header's fields, each changed with the hashes put right again: what hashes do not tell is
@@ -151,8 +139,7 @@ static void seal(fixture *f, const char *path, int64_t number) {
 }
 
 static void header_fields_are_checked(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     /* version, kind, size, number, fingerprint, dimension, lists, rows, sections, a kind, an
      * offset, a size */
     const int64_t fields[] = {8, 12, 16, 24, 32, 48, 52, 56, 88, 256, 256 + 8, 256 + 16, 256 + 49};
@@ -176,8 +163,7 @@ static void header_fields_are_checked(void **state) {
 
 /* Sections whose contents do not fit each other, with all hashes right. */
 static void contents_are_checked(void **state) {
-    fixture *f = *state;
-    need_lists(f);
+    fixture *f = index_ready(state);
     index_maintain(f);
     int64_t number = 1;
     static const struct {
