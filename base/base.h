@@ -5,6 +5,7 @@
  *   alloc.h    checked allocation through the context's allocator, growing buffers
  *   context.h  the parts of a context: allocator, memory limit, CPU level, kernels, pool, log
  *   file.h     the file table: open, read, write, sync, map, rename, list
+ *   cache.h    a folder of blobs that can be made again
  *   pool.h     thread pool with priorities, locks
  *   thread.h   starting a thread of the library's own
  *   cpu.h      instruction-set levels
@@ -19,6 +20,7 @@
 #define SATCHEL_BASE_BASE_H
 
 #include "base/alloc.h"
+#include "base/cache.h"
 #include "base/context.h"
 #include "base/cpu.h"
 #include "base/file.h"

@@ -79,6 +79,11 @@ static satchel_status check_options(const satchel_context_options *options, int3
         return sat_fail(error, SATCHEL_INVALID_ARGUMENT,
                         "satchel_context_options.cpu_level is %d: it takes a SATCHEL_CPU_* level",
                         options->cpu_level);
+    if (options->cache_dir && !options->cache_dir[0])
+        return sat_fail(
+            error, SATCHEL_INVALID_ARGUMENT,
+            "satchel_context_options.cache_dir is empty: give a folder, or NULL to save "
+            "nothing");
     *cpu_level = sat_cpu_choose(options->cpu_level);
     if (*cpu_level == SATCHEL_CPU_DEFAULT)
         return sat_fail(error, SATCHEL_UNSUPPORTED,
@@ -145,7 +150,11 @@ satchel_status sat_context_open(satchel_context **out, const satchel_context_opt
             threads = DEFAULT_THREADS;
     }
     status = sat_pool_open(&context->pool, &context->memory, threads, error);
+    if (!status && options.cache_dir)
+        status = sat_cache_open(&context->cache, context, options.cache_dir, options.cache_limit,
+                                options.cache_free_floor, error);
     if (status) {
+        sat_pool_close(&context->pool);
         context_free(context);
         return status;
     }
@@ -164,6 +173,7 @@ satchel_context *sat_context_retain(satchel_context *context) {
 void sat_context_release(satchel_context *context) {
     if (!context || atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
         return;
+    sat_cache_close(&context->cache);
     sat_pool_close(&context->pool);
     context_free(context);
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
+#include "base/cache.h"
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/vector.h"
@@ -18,6 +19,7 @@ struct satchel_context {
     const sat_vector_kernels *vector; /* for cpu_level */
     const sat_file_table *files; /* how this context touches files; tests put a failing one here */
     void *files_user;
+    sat_cache *cache; /* NULL: no cache_dir */
     sat_pool *pool;
     satchel_log_function log; /* may be NULL */
     void *log_user;

@@ -35,6 +35,10 @@ typedef struct sat_file_table {
      * entry stops and is returned. */
     int (*list)(void *user, const char *path, int (*entry)(void *entry_user, const char *name),
                 void *entry_user);
+    int (*make_directory)(void *user, const char *path);             /* for its owner alone */
+    int (*touch)(void *user, const char *path, int64_t modified_ns); /* sets the time of change */
+    /* Bytes that this user may still write on the volume. */
+    int (*space)(void *user, const char *path, uint64_t *bytes);
 } sat_file_table;
 
 extern const sat_file_table sat_file_posix;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* At most this much in one system call: macOS refuses more than INT_MAX. */
@@ -169,6 +170,35 @@ static int posix_list(void *user, const char *path,
     return failed;
 }
 
+static int posix_make_directory(void *user, const char *path) {
+    return mkdir(path, 0700) != 0 ? errno : 0;
+}
+
+static int posix_touch(void *user, const char *path, int64_t modified_ns) {
+    int64_t second = modified_ns / 1000000000, rest = modified_ns % 1000000000;
+    if (rest < 0) {
+        second--;
+        rest += 1000000000;
+    }
+    const struct timespec modified = {.tv_sec = (time_t)second, .tv_nsec = (long)rest};
+    const struct timespec times[2] = {modified, modified};
+    return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) != 0 ? errno : 0;
+}
+
+static int posix_space(void *user, const char *path, uint64_t *bytes) {
+    struct statvfs volume;
+    int failed;
+    do
+        failed = statvfs(path, &volume);
+    while (failed != 0 && errno == EINTR);
+    if (failed != 0)
+        return errno;
+    uint64_t unit = volume.f_frsize ? volume.f_frsize : volume.f_bsize;
+    if (__builtin_mul_overflow((uint64_t)volume.f_bavail, unit, bytes))
+        *bytes = UINT64_MAX;
+    return 0;
+}
+
 const sat_file_table sat_file_posix = {
     .open = posix_open,
     .close = posix_close,
@@ -183,4 +213,7 @@ const sat_file_table sat_file_posix = {
     .remove = posix_remove,
     .sync_directory = posix_sync_directory,
     .list = posix_list,
+    .make_directory = posix_make_directory,
+    .touch = posix_touch,
+    .space = posix_space,
 };

@@ -192,6 +192,37 @@ static void the_table_does_what_it_says(void **state) {
     files->close(NULL, other);
 }
 
+static void folders_times_and_free_space(void **state) {
+    place *p = *state;
+    const sat_file_table *files = &sat_file_posix;
+    sat_file_info info;
+    char made[100];
+    snprintf(made, sizeof made, "%s/made/deeper", p->folder);
+    assert_int_equal(files->make_directory(NULL, made), ENOENT);
+    snprintf(made, sizeof made, "%s/made", p->folder);
+    assert_int_equal(files->make_directory(NULL, made), 0);
+    assert_int_equal(files->make_directory(NULL, made), EEXIST);
+    struct stat found;
+    assert_int_equal(stat(made, &found), 0);
+    assert_int_equal(found.st_mode & 0777, 0700);
+    rmdir(made);
+
+    write_file(p->path, 10);
+    static const int64_t times[] = {INT64_C(1500000000123456789), 1, 0, -1, -1500000000};
+    for (size_t i = 0; i < SAT_COUNT(times); i++) {
+        assert_int_equal(files->touch(NULL, p->path, times[i]), 0);
+        assert_int_equal(files->stat(NULL, p->path, true, &info), 0);
+        if (times[i] >= 0) /* not all file systems know times before 1970 */
+            assert_int_equal(info.modified_ns, times[i]);
+    }
+    assert_int_equal(files->touch(NULL, made, 0), ENOENT);
+
+    uint64_t bytes = 0;
+    assert_int_equal(files->space(NULL, p->folder, &bytes), 0);
+    assert_true(bytes > 0);
+    assert_int_equal(files->space(NULL, made, &bytes), ENOENT);
+}
+
 /* ------------------------------------------------------------------ mapping */
 
 static void a_file_is_mapped_or_copied(void **state) {
@@ -444,6 +475,7 @@ static void paths_are_joined_and_taken_apart(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         in_place(the_table_does_what_it_says),
+        in_place(folders_times_and_free_space),
         in_place(a_file_is_mapped_or_copied),
         in_place(a_range_of_a_descriptor_is_mapped),
         in_place(what_is_no_file_is_refused),
