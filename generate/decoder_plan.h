@@ -99,6 +99,7 @@ struct sat_adapter {
     sat_adapter_pair tokens; /* where they are looked up */
     float alpha;             /* 0: not scaled by rank */
     size_t rank;             /* the largest */
+    uint8_t fingerprint[32]; /* whatever changes logits changes it */
 };
 
 static inline float sat_adapter_scale(const sat_adapter *adapter, const sat_adapter_pair *pair,

@@ -46,10 +46,11 @@ satchel_status sat_kv_open(sat_kv *kv, size_t positions, satchel_error *error) {
     kv->page_count = 0;
     size_t count = pages_of(positions), all = sat_kv_size(kv, positions);
     kv->pages = sat_calloc(kv->memory, count, sizeof *kv->pages);
-    if (!kv->pages)
+    kv->slots = sat_calloc(kv->memory, count, sizeof *kv->slots);
+    if (!kv->pages || !kv->slots)
         return sat_memory_fail(kv->memory, all, error);
     for (size_t i = 0; i < count; i++) {
-        kv->pages[i] = sat_alloc_aligned(kv->memory, kv->page_bytes);
+        kv->pages[i] = kv->slots[i].own = sat_alloc_aligned(kv->memory, kv->page_bytes);
         if (!kv->pages[i])
             return sat_memory_fail(kv->memory, (count - i) * kv->page_bytes, error);
         kv->page_count = i + 1;
@@ -58,12 +59,48 @@ satchel_status sat_kv_open(sat_kv *kv, size_t positions, satchel_error *error) {
 }
 
 void sat_kv_close(sat_kv *kv) {
+    sat_kv_return(kv, 0);
     for (size_t i = 0; i < kv->page_count; i++)
-        sat_free_aligned(kv->memory, kv->pages[i]);
+        sat_free_aligned(kv->memory, kv->slots[i].own);
+    sat_free(kv->memory, kv->slots);
     sat_free(kv->memory, kv->pages);
     kv->pages = NULL;
+    kv->slots = NULL;
     kv->page_count = 0;
 }
+
+/* ------------------------------------------------------------------ lent pages */
+
+static void give_back(sat_kv *kv, size_t page) {
+    kv->pages[page] = kv->slots[page].own;
+    sat_file_unmap(kv->context, &kv->slots[page].lent);
+}
+
+void sat_kv_lend(sat_kv *kv, size_t page, const sat_mapping *mapping) {
+    if (kv->slots[page].lent.data)
+        give_back(kv, page);
+    kv->slots[page].lent = *mapping;
+    /* Not written while it is lent: sat_kv_own comes first. */
+    kv->pages[page] = (uint8_t *)(uintptr_t)mapping->data;
+}
+
+void sat_kv_own(sat_kv *kv, size_t position, size_t end) {
+    for (size_t page = position / SAT_KV_PAGE; page < pages_of(end); page++) {
+        if (!kv->slots[page].lent.data)
+            continue;
+        if (page * SAT_KV_PAGE < position)
+            memcpy(kv->slots[page].own, kv->pages[page], kv->page_bytes);
+        give_back(kv, page);
+    }
+}
+
+void sat_kv_return(sat_kv *kv, size_t position) {
+    for (size_t page = pages_of(position); page < kv->page_count; page++)
+        if (kv->slots[page].lent.data)
+            give_back(kv, page);
+}
+
+/* ------------------------------------------------------------------ rows */
 
 /* The nearest IEEE half, ties to even; too large becomes infinite. */
 static uint16_t half_of(float value) {

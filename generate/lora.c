@@ -151,6 +151,20 @@ static satchel_status check_keys(const loader *load) {
     return SATCHEL_OK;
 }
 
+/* Adapters are small: all of them goes in, not samples. */
+static void make_fingerprint(const loader *load) {
+    sat_sha256 hash;
+    sat_sha256_init(&hash);
+    sat_sha256_add(&hash, &load->adapter->alpha, sizeof load->adapter->alpha);
+    sat_gguf_sample(load->gguf, &hash);
+    for (size_t i = 0; i < load->gguf->tensor_count; i++) {
+        const sat_tensor *tensor = &load->gguf->tensors[i];
+        uint64_t all = tensor->data ? sat_hash64(tensor->data, (size_t)tensor->bytes, i) : 0;
+        sat_sha256_add(&hash, &all, sizeof all);
+    }
+    sat_sha256_end(&hash, load->adapter->fingerprint);
+}
+
 static satchel_status fill(const loader *load) {
     sat_memory *memory = &load->adapter->decoder->context->memory;
     uint32_t count = load->adapter->decoder->plan.weight_count;
@@ -167,7 +181,11 @@ static satchel_status fill(const loader *load) {
     if (!load->adapter->pairs)
         return sat_memory_fail(memory, count * sizeof *load->adapter->pairs, load->error);
     status = load_pairs(load);
-    return status ? status : refuse_unknown(load);
+    if (!status)
+        status = refuse_unknown(load);
+    if (!status)
+        make_fingerprint(load);
+    return status;
 }
 
 satchel_status sat_adapter_open(sat_adapter **out, const sat_decoder *decoder,

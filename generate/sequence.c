@@ -74,7 +74,8 @@ static void lay_out(sat_cutter *c, const sat_decoder *decoder, size_t rows, sat_
 
 static sat_kv kv_of(const sat_decoder *decoder, int32_t type) {
     const sat_decoder_plan *plan = &decoder->plan;
-    return (sat_kv){.memory = &decoder->context->memory,
+    return (sat_kv){.context = decoder->context,
+                    .memory = &decoder->context->memory,
                     .vector = decoder->context->vector,
                     .layers = plan->layer_count,
                     .heads = plan->kv_heads,
@@ -230,6 +231,7 @@ satchel_status sat_sequence_cut(sat_sequence *sequence, size_t length, satchel_e
                         "a sequence of %zu tokens cannot be cut to %zu", sequence->length, length);
     }
     sequence->length = length; /* what lies behind is written again before it is read */
+    sat_kv_return(&sequence->kv, length);
     return SATCHEL_OK;
 }
 
@@ -262,6 +264,8 @@ satchel_status sat_sequence_feed(sat_sequence *sequence, const int32_t *tokens, 
                                  satchel_error *error) {
     size_t vocabulary = sequence->decoder->plan.vocabulary;
     satchel_status status = check_tokens(sequence, tokens, count, wanted, logits, error);
+    if (!status)
+        sat_kv_own(&sequence->kv, sequence->length, sequence->length + count);
     for (size_t done = 0, n; !status && done < count; done += n) {
         size_t left = count - done;
         n = left < sequence->chunk ? left : sequence->chunk;
