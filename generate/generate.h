@@ -66,6 +66,20 @@ bool sat_gguf_array_float(const sat_gguf *gguf, const char *key, size_t index, d
 /* The bytes of an array of U8 or I8, in the mapping. */
 bool sat_gguf_array_bytes(const sat_gguf *gguf, const char *key, const uint8_t **data,
                           size_t *size);
+/* Keys in the file's order, for showing. */
+typedef struct sat_gguf_entry {
+    const char *name;
+    const char *type; /* "u32", "string", "array of i32"; static */
+    uint64_t count;   /* bytes of a string, elements of an array, else 1 */
+    bool cut;         /* the value shown is not all of it */
+} sat_gguf_entry;
+size_t sat_gguf_key_count(const sat_gguf *gguf);
+uint32_t sat_gguf_version(const sat_gguf *gguf); /* of the format */
+/* Fills *entry, and appends the value of key `index` as JSON: at most `limit` elements of an array and
+ * bytes of a string, 0: some. Elements that are arrays are left out. False: out of memory. */
+bool sat_gguf_describe(const sat_gguf *gguf, size_t index, size_t limit, sat_gguf_entry *entry,
+                       sat_buffer *value);
+
 /* A model in one file, or split into parts NAME-00001-of-00003.gguf and so on. */
 typedef struct sat_gguf_set {
     satchel_context *context;

@@ -388,6 +388,18 @@ static void put_byte(sat_detokenizer *state, char byte, sat_buffer *out) {
     }
 }
 
+bool sat_detokenize_bytes(sat_detokenizer *state, const char *bytes, size_t length,
+                          sat_buffer *out) {
+    for (size_t at = 0; at < length;) {
+        size_t valid = state->count == 0 ? sat_utf8_valid(bytes + at, length - at) : 0;
+        sat_buffer_append(out, bytes + at, valid);
+        at += valid;
+        if (at < length)
+            put_byte(state, bytes[at++], out);
+    }
+    return !out->failed;
+}
+
 bool sat_detokenize(const sat_tokenizer *tokenizer, sat_detokenizer *state, int32_t token,
                     bool special, sat_buffer *out) {
     size_t length;
@@ -403,14 +415,7 @@ bool sat_detokenize(const sat_tokenizer *tokenizer, sat_detokenizer *state, int3
             length--;
         }
     }
-    for (size_t at = 0; at < length;) {
-        size_t valid = state->count == 0 ? sat_utf8_valid(bytes + at, length - at) : 0;
-        sat_buffer_append(out, bytes + at, valid);
-        at += valid;
-        if (at < length)
-            put_byte(state, bytes[at++], out);
-    }
-    return !out->failed;
+    return sat_detokenize_bytes(state, bytes, length, out);
 }
 
 bool sat_detokenize_end(sat_detokenizer *state, sat_buffer *out) {

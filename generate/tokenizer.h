@@ -84,6 +84,9 @@ typedef struct sat_detokenizer {
 /* Appends to `out` what can be said now. */
 bool sat_detokenize(const sat_tokenizer *tokenizer, sat_detokenizer *state, int32_t token,
                     bool special, sat_buffer *out);
+/* The same for bytes that did not come as tokens. */
+bool sat_detokenize_bytes(sat_detokenizer *state, const char *bytes, size_t length,
+                          sat_buffer *out);
 /* What is still held, as U+FFFD. */
 bool sat_detokenize_end(sat_detokenizer *state, sat_buffer *out);
 

@@ -87,6 +87,19 @@ satchel_status sat_check_model(const char *call, const satchel_model *model, sat
     return status;
 }
 
+satchel_status sat_check_kind(const char *call, const satchel_model *model, int32_t kind,
+                              satchel_error *error) {
+    satchel_status status = sat_check_model(call, model, error);
+    if (status || model->info.kind == kind)
+        return status;
+    return sat_fail(error, SATCHEL_WRONG_MODEL,
+                    kind == SATCHEL_MODEL_EMBEDDER
+                        ? "%s: %s (%s) generates text; open a model that embeds for this"
+                        : "%s: %s (%s) embeds text; open a model that generates for this",
+                    call, model->info.name[0] ? model->info.name : "the model",
+                    model->info.architecture);
+}
+
 satchel_status sat_check_store(const char *call, const satchel_store *store, satchel_error *error) {
     satchel_status status = sat_check_pointer(call, "the store", store, error);
     if (!status)

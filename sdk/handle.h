@@ -31,19 +31,32 @@ bool sat_gate_is_mine(sat_gate *gate);
 
 /* ------------------------------------------------------------------ handles */
 
+/* One of four: `encoder` and `generator` come from files, the tables from the application. The two
+ * that are not there are NULL and zero. */
 struct satchel_model {
     satchel_context *context;
-    sat_encoder *encoder;   /* NULL for an application's embedder */
-    satchel_embedder app;   /* that embedder; all zero with an encoder */
-    satchel_embedder table; /* what stores are given; its user is this model */
-    satchel_model_info info;
-    char *id, *fingerprint; /* owned, for an application's embedder */
-    sat_gate gate;
+    satchel_model_info info; /* kind says whether it embeds or generates */
+    sat_encoder *encoder;
+    satchel_embedder app;
+    satchel_embedder table; /* what stores are given of either embedder; its user is this model */
+    char *id, *fingerprint; /* owned, for the application's */
+    sat_gate gate;          /* around its callbacks */
     _Atomic int64_t references;
 };
 
+satchel_status sat_model_new(satchel_model **out, satchel_context *context, satchel_error *error);
 satchel_model *sat_model_retain(satchel_model *model);
 void sat_model_release(satchel_model *model);
+/* Gives an application's model its id and a fingerprint of `kind`, `number` and id. */
+satchel_status sat_model_name(satchel_model *model, const char *kind, int32_t number,
+                              const char *id, satchel_error *error);
+
+/* Reads and checks what is the same for both kinds of file. */
+satchel_status sat_model_read_options(satchel_model_options *known, const char *call,
+                                      const satchel_model_options *options, satchel_error *error);
+/* Fill a new model from a file. The files are taken over, also on failure. */
+satchel_status sat_model_fill_embedder(satchel_model *model, sat_gguf_set *files, const char *name,
+                                       const satchel_model_options *options, satchel_error *error);
 
 typedef struct sat_app_reader sat_app_reader; /* an application's reader; store.c */
 
@@ -60,9 +73,10 @@ struct satchel_store {
 satchel_store *sat_handle_retain(satchel_store *store);
 void sat_handle_release(satchel_store *store);
 
-/* Wraps an inner stream, which it owns also on failure. Holds a reference to the store. */
-satchel_status sat_stream_wrap(satchel_stream **out, satchel_store *store, sat_stream *inner,
-                               satchel_error *error);
+/* Wraps an inner stream, which it owns also on failure. Holds a reference to the store and to the
+ * model it works with; one of them may be NULL. */
+satchel_status sat_stream_wrap(satchel_stream **out, satchel_store *store, satchel_model *model,
+                               sat_stream *inner, satchel_error *error);
 
 /* ------------------------------------------------------------------ checks at the border */
 
@@ -70,6 +84,9 @@ satchel_status sat_stream_wrap(satchel_stream **out, satchel_store *store, sat_s
 satchel_status sat_check_context(const char *call, const satchel_context *context,
                                  satchel_error *error);
 satchel_status sat_check_model(const char *call, const satchel_model *model, satchel_error *error);
+/* As sat_check_model; WRONG_MODEL unless it is of this kind, SATCHEL_MODEL_*. */
+satchel_status sat_check_kind(const char *call, const satchel_model *model, int32_t kind,
+                              satchel_error *error);
 satchel_status sat_check_store(const char *call, const satchel_store *store, satchel_error *error);
 satchel_status sat_check_pointer(const char *call, const char *what, const void *pointer,
                                  satchel_error *error);

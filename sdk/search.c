@@ -189,5 +189,5 @@ satchel_status satchel_ask(satchel_stream **out, satchel_store *store, const cha
     sat_stream *inner = NULL;
     if (!status)
         status = sat_extract_answer(&inner, store->store, question, &known, error);
-    return status ? status : sat_stream_wrap(out, store, inner, error);
+    return status ? status : sat_stream_wrap(out, store, NULL, inner, error);
 }

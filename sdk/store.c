@@ -31,7 +31,8 @@ void satchel_sync_options_init(satchel_sync_options *options, size_t struct_size
 /* ------------------------------------------------------------------ life */
 
 satchel_store *sat_handle_retain(satchel_store *store) {
-    atomic_fetch_add_explicit(&store->references, 1, memory_order_relaxed);
+    if (store)
+        atomic_fetch_add_explicit(&store->references, 1, memory_order_relaxed);
     return store;
 }
 
@@ -43,7 +44,7 @@ static void reader_free(sat_memory *memory, sat_app_reader *reader) {
 }
 
 void sat_handle_release(satchel_store *store) {
-    if (atomic_fetch_sub_explicit(&store->references, 1, memory_order_acq_rel) != 1)
+    if (!store || atomic_fetch_sub_explicit(&store->references, 1, memory_order_acq_rel) != 1)
         return;
     satchel_context *context = store->context;
     sat_store_close(&store->store);
@@ -91,7 +92,7 @@ static satchel_status check_store_options(const char *call, const satchel_store_
         status = sat_fail(error, SATCHEL_UNSUPPORTED,
                           "%s: this build cannot encrypt; leave options.encryption_key NULL", call);
     if (!status && options->model)
-        status = sat_check_model(call, options->model, error);
+        status = sat_check_kind(call, options->model, SATCHEL_MODEL_EMBEDDER, error);
     return status;
 }
 
@@ -338,7 +339,7 @@ satchel_status satchel_store_sync(satchel_stream **out, satchel_store *store, co
     sat_stream *inner = NULL;
     if (!status)
         status = sat_store_sync(&inner, store->store, path, &known, error);
-    return status ? status : sat_stream_wrap(out, store, inner, error);
+    return status ? status : sat_stream_wrap(out, store, NULL, inner, error);
 }
 
 satchel_status satchel_store_get_root(satchel_store *store, size_t index, char *name,

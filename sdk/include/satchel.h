@@ -457,8 +457,8 @@ typedef struct satchel_generator_request {
     size_t struct_size;
     const char *messages; /* JSON array of objects with "role" and "content", both strings */
     size_t messages_length;
-    int32_t max_tokens; /* of the answer; -1: as many as fit */
-    int32_t reserved;
+    int32_t max_tokens;      /* of the answer; -1: as many as fit */
+    int32_t continue_answer; /* 1: the last message is the assistant's, and is gone on with */
     /* Never NULL. What the generator cannot honour it ignores; Satchel finds stop strings. */
     const satchel_generate_options *options;
     const satchel_cancel *cancel; /* may be NULL */
@@ -1076,6 +1076,12 @@ SATCHEL_API satchel_status satchel_kmeans_assign(satchel_context *context,
 
 /* What is in a GGUF file, whether or not it can be opened as a model. */
 
+/* Reads the keys and the list of tensors; of a model split into parts, of all parts. Errors: as
+ * satchel_model_open() for a file. One thread at a time. */
+SATCHEL_API satchel_status satchel_gguf_open(satchel_gguf **out, satchel_context *context,
+                                             const char *path, satchel_error *error);
+SATCHEL_API void satchel_gguf_close(satchel_gguf **gguf);
+
 typedef struct satchel_gguf_info {
     int32_t version; /* of the format */
     int32_t parts;   /* files that the model is split into */
@@ -1106,6 +1112,18 @@ typedef struct satchel_gguf_tensor {
     int32_t part;     /* file it is in, from 0 */
     int32_t reserved;
 } satchel_gguf_tensor;
+
+/* Each fills its struct up to `size` bytes. NOT_FOUND past the last. Names live as long as the
+ * handle, a key's value until the next satchel_gguf_get_key(). `limit`: elements of an array and
+ * bytes of a string that are shown at most; 0: 16 and 1,024; SIZE_MAX: all. */
+SATCHEL_API satchel_status satchel_gguf_get_info(const satchel_gguf *gguf, satchel_gguf_info *info,
+                                                 size_t size, satchel_error *error);
+SATCHEL_API satchel_status satchel_gguf_get_key(satchel_gguf *gguf, size_t index, size_t limit,
+                                                satchel_gguf_key *key, size_t size,
+                                                satchel_error *error);
+SATCHEL_API satchel_status satchel_gguf_get_tensor(const satchel_gguf *gguf, size_t index,
+                                                   satchel_gguf_tensor *out, size_t size,
+                                                   satchel_error *error);
 
 /* ------------------------------------------------------------------ topics */
 

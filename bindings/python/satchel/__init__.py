@@ -19,6 +19,7 @@ from . import _structs as _s
 from ._callbacks import Embedder, Reader
 from ._cluster import KMeans, KMeansInfo, KMeansProgress, kmeans, kmeans_assign
 from ._context import Cancel, Context
+from ._gguf import GgufFile, GgufKey, GgufTensor, inspect
 from ._model import Model
 from ._store import Store
 from ._stream import AnswerEvents, Events
@@ -35,7 +36,8 @@ from .errors import (Busy, CallbackFailed, Cancelled, Closed, ConfirmRemovals, D
 __all__ = [
     "Answer", "AnswerEvents", "Busy", "CallbackFailed", "Cancel", "Cancelled", "CitationEvent",
     "Closed", "ConfirmRemovals", "Context", "Damaged", "DiskFull", "Document", "DoneEvent",
-    "Embedder", "Event", "Events", "Exists", "FileEvent", "Forked", "Heading", "Hit",
+    "Embedder", "Event", "Events", "Exists", "FileEvent", "Forked", "GgufFile", "GgufKey",
+    "GgufTensor", "Heading", "Hit",
     "HitsEvent", "IOFailed", "InternalError", "InvalidArgument", "InvalidFilter",
     "InvalidMetadata", "InvalidText", "KMeans", "KMeansInfo", "KMeansProgress", "LimitReached",
     "Locked", "MemoryLimit", "ModeEvent", "Model", "ModelInfo", "NoModel", "NotAStore",
@@ -43,7 +45,7 @@ __all__ = [
     "ReadOnly", "Reader", "RefusalEvent", "Root", "SatchelError", "Slide", "Stats", "Store",
     "SyncDoneEvent", "SyncSummary", "Time", "Title", "TokenEvent", "TooNew", "Topic",
     "TopicDocument", "TopicSentence", "Topics", "Unsupported", "WrongModel", "has_feature",
-    "kmeans", "kmeans_assign", "library_path", "version",
+    "inspect", "kmeans", "kmeans_assign", "library_path", "version",
 ]
 
 #: Path of the shared library in use.

@@ -77,7 +77,7 @@ for _options in ("context", "model", "store", "add", "sync", "list", "search", "
                  "topics"):
     _declare(f"satchel_{_options}_options_init", None, c_void_p, c_size_t)
 for _object in ("context", "cancel", "model", "store", "documents", "results", "stream",
-                "topics"):
+                "topics", "gguf"):
     _declare(f"satchel_{_object}_close", None, _handle_out)
 
 _declare("satchel_context_open", _status, _handle_out, POINTER(s.ContextOptions), _error)
@@ -151,6 +151,13 @@ _declare("satchel_topics_get_document", _status, _handle, c_size_t, c_size_t,
          POINTER(s.TopicDocument), c_size_t, _error)
 _declare("satchel_topics_get_sentence", _status, _handle, c_size_t, c_size_t,
          POINTER(s.TopicSentence), c_size_t, _error)
+
+_declare("satchel_gguf_open", _status, _handle_out, _handle, c_char_p, _error)
+_declare("satchel_gguf_get_info", _status, _handle, POINTER(s.GgufInfo), c_size_t, _error)
+_declare("satchel_gguf_get_key", _status, _handle, c_size_t, c_size_t, POINTER(s.GgufKey),
+         c_size_t, _error)
+_declare("satchel_gguf_get_tensor", _status, _handle, c_size_t, POINTER(s.GgufTensor), c_size_t,
+         _error)
 
 # ---------------------------------------------------------------- errors
 

@@ -106,7 +106,7 @@ class ChatOptions(Structure):
 
 class GeneratorRequest(Structure):
     _fields_ = [("struct_size", c_size_t), ("messages", c_void_p), ("messages_length", c_size_t),
-                ("max_tokens", c_int32), ("reserved", c_int32),
+                ("max_tokens", c_int32), ("continue_answer", c_int32),
                 ("options", POINTER(GenerateOptions)), ("cancel", c_void_p)]
 
 
