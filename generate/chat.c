@@ -105,54 +105,6 @@ static bool parse(chat_run *run, const char *text, size_t length, const char *wh
     return good;
 }
 
-static bool name_value(chat_run *run, chat_dict *dict, const char *name, const chat_value *value) {
-    const chat_text *text = sat_chat_text(run, name, strlen(name), false);
-    chat_value key = chat_of(text);
-    return text && sat_chat_dict_set(run, dict, &key, value);
-}
-
-/*
- * What transformers does to a message before the template sees it: reasoning, under whatever name,
- * is there as "thinking" (in front, unless given) and as "reasoning_content". And a known role is
- * trusted: it is one of these words whoever wrote it, and some templates spell a turn's token with
- * it ("<|" + role + "|>").
- */
-static bool prepare_message(chat_run *run, chat_value *message) {
-    static const char roles[] = "system user assistant tool developer function ipython model "
-                                "observation environment";
-    static const char *const names[] = {"reasoning_content", "thinking", "reasoning"};
-    const chat_dict *given = message->as.dict;
-    const chat_value *reasoning = NULL;
-    for (size_t i = 0; i < SAT_COUNT(names) && !reasoning; i++) {
-        reasoning = sat_chat_dict_named(given, names[i]);
-        if (reasoning && reasoning->kind == CHAT_NONE)
-            reasoning = NULL;
-    }
-    chat_dict *dict = sat_chat_alloc(run, 1, sizeof *dict);
-    if (!dict)
-        return false;
-    dict->depth = 1;
-    if (reasoning && !name_value(run, dict, "thinking", reasoning))
-        return false;
-    for (size_t i = 0; i < given->count; i++) {
-        chat_value value = given->pairs[i].value;
-        if (sat_chat_is(given->pairs[i].key.as.text, "role") && value.kind == CHAT_TEXT &&
-            sat_chat_among(roles, value.as.text->data, value.as.text->length)) {
-            const chat_text *text =
-                sat_chat_text(run, value.as.text->data, value.as.text->length, true);
-            value = chat_of(text);
-            if (!text)
-                return false;
-        }
-        if (!sat_chat_dict_set(run, dict, &given->pairs[i].key, &value))
-            return false;
-    }
-    if (reasoning && !name_value(run, dict, "reasoning_content", reasoning))
-        return false;
-    message->as.dict = dict;
-    return true;
-}
-
 static bool set_variables(chat_run *run, const sat_chat_input *input) {
     chat_value variables;
     if (!parse(run, input->variables, input->variables_length, "variables", CHAT_DICT, &variables))
@@ -187,20 +139,36 @@ static bool set_input(chat_run *run, const sat_chat_input *input) {
     if (!parse(run, input->messages, input->messages_length, "messages", CHAT_LIST, &messages) ||
         !parse(run, input->tools, input->tools_length, "tools", CHAT_LIST, &tools))
         return false;
-    for (size_t i = 0; i < messages.as.list->count; i++)
-        if (!prepare_message(run, &messages.as.list->items[i]))
-            return false;
+    bool generate = input->add_generation_prompt;
+    if (!sat_chat_messages(run, input, messages.as.list, &messages, &generate))
+        return false;
     return sat_chat_store(run, CHAT_NAME_DOCUMENTS, chat_none()) && set_variables(run, input) &&
            sat_chat_store(run, CHAT_NAME_MESSAGES, messages) &&
            sat_chat_store(run, CHAT_NAME_TOOLS, tools) &&
-           sat_chat_store(run, CHAT_NAME_GENERATE, chat_bool(input->add_generation_prompt)) &&
+           sat_chat_store(run, CHAT_NAME_GENERATE, chat_bool(generate)) &&
            set_token(run, CHAT_NAME_BOS, input->bos) && set_token(run, CHAT_NAME_EOS, input->eos);
 }
 
 /* ------------------------------------------------------------------ output */
 
-static bool is_trusted(const chat_builder *text, size_t at) {
-    return text->marks ? text->marks[at] : text->trusted;
+static chat_mark mark_at(const chat_builder *text, size_t at) {
+    return text->marks ? text->marks[at] : text->mark;
+}
+
+/* Cuts the text behind the last byte of the message that the answer goes on with, if one was printed. */
+static bool cut_behind_message(chat_run *run, chat_builder *text) {
+    if (!run->continues)
+        return true;
+    size_t end = text->length;
+    while (end > 0 && !(mark_at(text, end - 1) & CHAT_CONTINUED))
+        end--;
+    text->length = end;
+    if (end > 0)
+        return true;
+    run->status = sat_fail(run->error, SATCHEL_INVALID_ARGUMENT,
+                           "the chat template does not print the last message: it cannot be gone "
+                           "on with");
+    return false;
 }
 
 static bool write_output(chat_run *run, const chat_builder *text, sat_chat_output *out) {
@@ -209,16 +177,19 @@ static bool write_output(chat_run *run, const chat_builder *text, sat_chat_outpu
         return false;
     }
     for (size_t from = 0, to; from < text->length; from = to) {
-        bool trusted = is_trusted(text, from);
+        chat_mark mark = mark_at(text, from) & (chat_mark)~CHAT_CONTINUED;
         to = text->marks ? from + 1 : text->length;
-        while (to < text->length && is_trusted(text, to) == trusted)
+        while (to < text->length && (mark_at(text, to) & (chat_mark)~CHAT_CONTINUED) == mark)
             to++;
         if (!sat_grow(run->memory, (void **)&out->parts, &out->capacity, out->count + 1,
                       sizeof *out->parts)) {
             run->status = sat_memory_fail(run->memory, sizeof *out->parts, run->error);
             return false;
         }
-        out->parts[out->count++] = (sat_text_part){out->text.data + from, to - from, trusted};
+        out->parts[out->count++] = (sat_text_part){.text = out->text.data + from,
+                                                   .length = to - from,
+                                                   .trusted = mark == CHAT_TRUSTED,
+                                                   .apart = mark >= CHAT_APART};
     }
     return true;
 }
@@ -247,6 +218,7 @@ satchel_status sat_chat_render(const sat_chat_template *chat, const sat_chat_inp
                     .now = input->now};
     sat_arena_init(&run.arena, memory);
     bool good = set_input(&run, input) && sat_chat_execute(&run) &&
+                cut_behind_message(&run, &run.builders[0]) &&
                 write_output(&run, &run.builders[0], out);
     sat_free(memory, run.builders);
     sat_arena_free(&run.arena);

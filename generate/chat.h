@@ -32,7 +32,11 @@ typedef struct sat_chat_input {
     size_t variables_length;
     const char *bos, *eos;      /* spelling of these tokens; NULL: the name is undefined */
     bool add_generation_prompt; /* end with what opens the assistant's turn */
-    int64_t now;                /* for strftime_now: Unix seconds, plus the local time's offset */
+    bool
+        join_parts; /* content that is a list of text parts becomes one string; others are refused */
+    bool continue_last; /* the last message is the assistant's: end behind its text, without white
+                         * space that the template takes away */
+    int64_t now;        /* for strftime_now: Unix seconds, plus the local time's offset */
 } sat_chat_input;
 
 /* What was rendered: the text, and where trust changes. Zero it before the first use. */
@@ -50,6 +54,9 @@ typedef struct sat_chat_output {
  * Trusted: the template's text and literals, bos and eos, numbers counted by the template itself
  * (loop.index, lengths), and the role of a message if it is a known name ("user", "assistant", …),
  * because some templates spell a turn's token with it. All else that is printed is not.
+ *
+ * A part of a message's content with "apart": true keeps its borders, whether parts are joined or not:
+ * what of it is printed is a part of the output, or several, with `apart` set.
  */
 satchel_status sat_chat_render(const sat_chat_template *chat, const sat_chat_input *input,
                                sat_chat_output *out, satchel_error *error);

@@ -90,7 +90,7 @@ static bool is_final_sigma(const chat_text *text, size_t at, size_t size) {
 /* The character at `at` in another case: appended with its mark. */
 static bool build_cased(chat_run *run, chat_builder *builder, const chat_text *text, size_t at,
                         size_t size, int32_t code, chat_case to) {
-    bool trusted = sat_chat_all_trusted(text, at, at + size);
+    chat_mark mark = sat_chat_mark_of(text, at, at + size);
     char utf8[24];
     size_t length = 0;
     const char *many = to == CHAT_LOWER ? NULL : special_upper(code);
@@ -115,7 +115,7 @@ static bool build_cased(chat_run *run, chat_builder *builder, const chat_text *t
     } else {
         length = sat_utf8_encode(utf8proc_toupper(code), utf8);
     }
-    return sat_chat_build(run, builder, utf8, length, NULL, trusted);
+    return sat_chat_build(run, builder, utf8, length, NULL, mark);
 }
 
 const chat_text *sat_chat_recase(chat_run *run, const chat_text *text, chat_case to) {

@@ -90,7 +90,7 @@ const chat_text *sat_chat_escape(chat_run *run, const chat_text *text) {
             continue;
         if (!sat_chat_build_part(run, &builder, text, plain, at) ||
             !sat_chat_build(run, &builder, named, strlen(named), NULL,
-                            sat_chat_all_trusted(text, at, at + 1)))
+                            sat_chat_mark_of(text, at, at + 1)))
             return NULL;
         plain = at + 1;
     }
@@ -207,7 +207,7 @@ FILTER(indent) {
             return false;
         if (last)
             break;
-        if (!sat_chat_build(run, &builder, "\n", 1, NULL, sat_chat_all_trusted(text, end, next)))
+        if (!sat_chat_build(run, &builder, "\n", 1, NULL, sat_chat_mark_of(text, end, next)))
             return false;
     }
     return give(sat_chat_built(run, &builder), out);

@@ -83,8 +83,8 @@ typedef struct writer {
     bool ascii, sorted;
 } writer;
 
-static bool put(writer *w, const char *text, bool trusted) {
-    return sat_chat_build(w->run, &w->builder, text, strlen(text), NULL, trusted);
+static bool put(writer *w, const char *text, chat_mark mark) {
+    return sat_chat_build(w->run, &w->builder, text, strlen(text), NULL, mark);
 }
 
 static bool put_text(writer *w, const chat_text *text) {
@@ -116,7 +116,7 @@ static bool put_text(writer *w, const chat_text *text) {
             snprintf(escape, sizeof escape, "\\u%04x\\u%04x", 0xD800 | over >> 10,
                      0xDC00 | (over & 0x3FF));
         }
-        if (!put(w, escape, sat_chat_all_trusted(text, at, at + size)))
+        if (!put(w, escape, sat_chat_mark_of(text, at, at + size)))
             return false;
     }
     return put(w, "\"", all);

@@ -50,19 +50,29 @@ typedef enum chat_kind {
     CHAT_METHOD,
 } chat_kind;
 
+/* What is known of where a byte comes from: CHAT_TRUSTED, or bits. */
+typedef uint8_t chat_mark;
+enum {
+    CHAT_UNTRUSTED = 0,
+    CHAT_TRUSTED = 1, /* the template's own; has no other bit */
+    CHAT_APART = 2,   /* times 1 to CHAT_APARTS: of a part that stands apart, counted round */
+    CHAT_APARTS = 63,
+    CHAT_CONTINUED = 128 /* of the message that the answer goes on with */
+};
+
 /* Room after a text, into which the next concatenation can go on. */
 typedef struct chat_tail {
     size_t used, capacity;
     char *data;
-    uint8_t *marks; /* NULL: all as the text is */
+    chat_mark *marks; /* NULL: all as the text is */
 } chat_tail;
 
 typedef struct chat_text {
-    const char *data;     /* valid UTF-8, no NUL after it */
-    const uint8_t *marks; /* one a byte, 1: trusted; NULL: all as `trusted` says */
+    const char *data;       /* valid UTF-8, no NUL after it */
+    const chat_mark *marks; /* one a byte; NULL: all as `mark` says */
     size_t length, characters;
     chat_tail *tail; /* or NULL */
-    bool trusted;
+    chat_mark mark;
     bool safe; /* Markup, by the filters safe and escape */
 } chat_text;
 
@@ -179,9 +189,9 @@ typedef struct chat_scope {
 /* Text that grows; the bottom of all is the output. */
 typedef struct chat_builder {
     char *data;
-    uint8_t *marks; /* NULL while all bytes are as `trusted` says */
+    chat_mark *marks; /* NULL while all bytes are as `mark` says */
     size_t length, capacity;
-    bool trusted;
+    chat_mark mark;
 } chat_builder;
 
 typedef struct chat_frame chat_frame;
@@ -195,6 +205,7 @@ struct chat_run {
     satchel_error *error;
     uint32_t at; /* where in the source the instruction comes from */
     int64_t now;
+    bool continues; /* the last message's text is marked CHAT_CONTINUED */
 
     chat_value *stack;
     size_t height;
@@ -218,14 +229,14 @@ const char *sat_chat_kind(const chat_value *value); /* as Python names the type 
 /* ------------------------------------------------------------------ texts (chat_text.c) */
 
 bool sat_chat_build(chat_run *run, chat_builder *builder, const char *data, size_t length,
-                    const uint8_t *marks, bool trusted);
+                    const chat_mark *marks, chat_mark mark);
 bool sat_chat_build_text(chat_run *run, chat_builder *builder, const chat_text *text);
 /* Bytes [from, to) of a text, at borders of characters. */
 bool sat_chat_build_part(chat_run *run, chat_builder *builder, const chat_text *text, size_t from,
                          size_t to);
 const chat_text *sat_chat_built(chat_run *run, const chat_builder *builder);
 /* A text of its own, all of one mark. Copies. NULL after a failure. */
-const chat_text *sat_chat_text(chat_run *run, const char *data, size_t length, bool trusted);
+const chat_text *sat_chat_text(chat_run *run, const char *data, size_t length, chat_mark mark);
 const chat_text *sat_chat_part(chat_run *run, const chat_text *text, size_t from, size_t to);
 const chat_text *sat_chat_concat(chat_run *run, const chat_text *a, const chat_text *b);
 /* Byte offset of a character; `index` <= characters. */
@@ -236,6 +247,8 @@ int sat_chat_order(const chat_text *a, const chat_text *b); /* by code points */
 /* Of the first occurrence in [from, length), or SIZE_MAX. */
 size_t sat_chat_find(const chat_text *text, const chat_text *part, size_t from);
 bool sat_chat_all_trusted(const chat_text *text, size_t from, size_t to);
+/* The mark of what is made of some bytes: of the first that is not trusted, if there is one. */
+chat_mark sat_chat_mark_of(const chat_text *text, size_t from, size_t to);
 
 bool sat_chat_space(int32_t code); /* str.isspace */
 size_t sat_chat_before(const char *data, size_t at,
@@ -307,6 +320,13 @@ bool sat_chat_attribute(chat_run *run, const chat_value *value, const chat_text 
                         chat_value *out);
 bool sat_chat_slice(chat_run *run, const chat_value *value, const chat_value bounds[3],
                     chat_value *out);
+
+/* ------------------------------------------------------------------ messages (chat_messages.c) */
+
+/* The messages as the template sees them. If the answer goes on with the last one, `continues` or *generate
+ * is set: an empty one is left out, and the template opens the turn. */
+bool sat_chat_messages(chat_run *run, const sat_chat_input *input, const chat_list *given,
+                       chat_value *out, bool *generate);
 
 /* ------------------------------------------------------------------ natives */
 

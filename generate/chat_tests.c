@@ -377,7 +377,7 @@ NATIVE(strftime_now) {
         while (bare && (*from == '0' || *from == ' ') && from[1])
             from++;
         if (!sat_chat_build(run, &builder, from, strlen(from), NULL,
-                            sat_chat_all_trusted(text, start, at + 1)))
+                            sat_chat_mark_of(text, start, at + 1)))
             return false;
     }
     const chat_text *built = sat_chat_built(run, &builder);

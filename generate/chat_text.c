@@ -1,5 +1,5 @@
 /*
- * Texts of chat templates: UTF-8 with a mark for each byte, trusted or not. Whatever is cut from a
+ * Texts of chat templates: UTF-8 with a mark for each byte, of where it comes from. Whatever is cut from a
  * text or made of it keeps its marks, byte for byte. A text that is all of one mark has no array of
  * them.
  */
@@ -17,7 +17,7 @@ static bool reserve(chat_run *run, chat_builder *builder, size_t more) {
         return sat_chat_fail(run, SATCHEL_LIMIT, "a text grows too long");
     size_t capacity = need < 64 ? 64 : need + need / 2;
     char *data = sat_chat_alloc(run, capacity, 1);
-    uint8_t *marks = builder->marks ? sat_chat_alloc(run, capacity, 1) : NULL;
+    chat_mark *marks = builder->marks ? sat_chat_alloc(run, capacity, 1) : NULL;
     if (!data || (builder->marks && !marks))
         return false;
     if (builder->length) {
@@ -32,24 +32,24 @@ static bool reserve(chat_run *run, chat_builder *builder, size_t more) {
 }
 
 bool sat_chat_build(chat_run *run, chat_builder *builder, const char *data, size_t length,
-                    const uint8_t *marks, bool trusted) {
+                    const chat_mark *marks, chat_mark mark) {
     if (!length)
         return true;
     if (!reserve(run, builder, length))
         return false;
     if (!builder->length && !builder->marks && !marks)
-        builder->trusted = trusted;
-    if (!builder->marks && (marks || trusted != builder->trusted)) {
+        builder->mark = mark;
+    if (!builder->marks && (marks || mark != builder->mark)) {
         builder->marks = sat_chat_alloc(run, builder->capacity, 1);
         if (!builder->marks)
             return false;
-        memset(builder->marks, builder->trusted, builder->length);
+        memset(builder->marks, builder->mark, builder->length);
     }
     memcpy(builder->data + builder->length, data, length);
     if (marks)
         memcpy(builder->marks + builder->length, marks, length);
     else if (builder->marks)
-        memset(builder->marks + builder->length, trusted, length);
+        memset(builder->marks + builder->length, mark, length);
     builder->length += length;
     return true;
 }
@@ -57,7 +57,7 @@ bool sat_chat_build(chat_run *run, chat_builder *builder, const char *data, size
 bool sat_chat_build_part(chat_run *run, chat_builder *builder, const chat_text *text, size_t from,
                          size_t to) {
     return sat_chat_build(run, builder, text->data + from, to - from,
-                          text->marks ? text->marks + from : NULL, text->trusted);
+                          text->marks ? text->marks + from : NULL, text->mark);
 }
 
 bool sat_chat_build_text(chat_run *run, chat_builder *builder, const chat_text *text) {
@@ -72,25 +72,25 @@ static size_t characters(const char *data, size_t length) {
     return count;
 }
 
-static chat_text *new_text(chat_run *run, const char *data, size_t length, bool trusted) {
+static chat_text *new_text(chat_run *run, const char *data, size_t length, chat_mark mark) {
     chat_text *text = sat_chat_alloc(run, 1, sizeof *text);
     if (text)
         *text = (chat_text){.data = length ? data : "",
                             .length = length,
                             .characters = characters(data, length),
-                            .trusted = trusted};
+                            .mark = mark};
     return text;
 }
 
 const chat_text *sat_chat_built(chat_run *run, const chat_builder *builder) {
-    chat_text *text =
-        new_text(run, builder->data, builder->length, builder->length ? builder->trusted : true);
+    chat_text *text = new_text(run, builder->data, builder->length,
+                               builder->length ? builder->mark : CHAT_TRUSTED);
     if (text && builder->length)
         text->marks = builder->marks;
     return text;
 }
 
-const chat_text *sat_chat_text(chat_run *run, const char *data, size_t length, bool trusted) {
+const chat_text *sat_chat_text(chat_run *run, const char *data, size_t length, chat_mark mark) {
     char *copy = NULL;
     if (length) {
         copy = sat_chat_alloc(run, length, 1);
@@ -98,13 +98,13 @@ const chat_text *sat_chat_text(chat_run *run, const char *data, size_t length, b
             return NULL;
         memcpy(copy, data, length);
     }
-    return new_text(run, copy, length, trusted);
+    return new_text(run, copy, length, mark);
 }
 
 const chat_text *sat_chat_part(chat_run *run, const chat_text *text, size_t from, size_t to) {
     if (from == 0 && to == text->length)
         return text;
-    chat_text *part = new_text(run, text->data + from, to - from, text->trusted);
+    chat_text *part = new_text(run, text->data + from, to - from, text->mark);
     if (part) {
         part->marks = text->marks ? text->marks + from : NULL;
         part->safe = text->safe;
@@ -116,18 +116,18 @@ const chat_text *sat_chat_part(chat_run *run, const chat_text *text, size_t from
  * that gathers its text in a loop (x = x + y) would copy all of it each time. */
 static const chat_text *append_in_place(chat_run *run, const chat_text *a, const chat_text *b) {
     chat_tail *tail = a->tail;
-    bool mixed = a->marks || b->marks || a->trusted != b->trusted;
+    bool mixed = a->marks || b->marks || a->mark != b->mark;
     if (mixed && !tail->marks) {
         tail->marks = sat_chat_alloc(run, tail->capacity, 1);
         if (!tail->marks)
             return NULL;
-        memset(tail->marks, a->trusted, a->length);
+        memset(tail->marks, a->mark, a->length);
     }
     memcpy(tail->data + tail->used, b->data, b->length);
     if (tail->marks && b->marks)
         memcpy(tail->marks + tail->used, b->marks, b->length);
     else if (tail->marks)
-        memset(tail->marks + tail->used, b->trusted, b->length);
+        memset(tail->marks + tail->used, b->mark, b->length);
     tail->used += b->length;
     chat_text *text = sat_chat_alloc(run, 1, sizeof *text);
     if (text)
@@ -136,7 +136,7 @@ static const chat_text *append_in_place(chat_run *run, const chat_text *a, const
                             .length = tail->used,
                             .characters = a->characters + b->characters,
                             .tail = tail,
-                            .trusted = a->trusted};
+                            .mark = a->mark};
     return text;
 }
 
@@ -145,7 +145,7 @@ const chat_text *sat_chat_concat(chat_run *run, const chat_text *a, const chat_t
         const chat_text *one = a->length ? a : b;
         if (!one->safe)
             return one;
-        chat_text *plain = new_text(run, one->data, one->length, one->trusted);
+        chat_text *plain = new_text(run, one->data, one->length, one->mark);
         if (plain)
             plain->marks = one->marks;
         return plain;
@@ -216,10 +216,17 @@ size_t sat_chat_find(const chat_text *text, const chat_text *part, size_t from) 
     return found ? (size_t)(found - text->data) : SIZE_MAX;
 }
 
-bool sat_chat_all_trusted(const chat_text *text, size_t from, size_t to) {
+chat_mark sat_chat_mark_of(const chat_text *text, size_t from, size_t to) {
     if (!text->marks)
-        return text->trusted || from == to;
-    return from == to || !memchr(text->marks + from, 0, to - from);
+        return from == to ? CHAT_TRUSTED : text->mark;
+    for (; from < to; from++)
+        if (text->marks[from] != CHAT_TRUSTED)
+            return text->marks[from];
+    return CHAT_TRUSTED;
+}
+
+bool sat_chat_all_trusted(const chat_text *text, size_t from, size_t to) {
+    return sat_chat_mark_of(text, from, to) == CHAT_TRUSTED;
 }
 
 bool sat_chat_space(int32_t code) {

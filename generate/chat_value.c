@@ -412,8 +412,8 @@ bool sat_chat_contains(chat_run *run, const chat_value *container, const chat_va
 
 /* ------------------------------------------------------------------ spelling */
 
-static bool build(chat_run *run, chat_builder *builder, const char *text, bool trusted) {
-    return sat_chat_build(run, builder, text, strlen(text), NULL, trusted);
+static bool build(chat_run *run, chat_builder *builder, const char *text, chat_mark mark) {
+    return sat_chat_build(run, builder, text, strlen(text), NULL, mark);
 }
 
 /* The shortest digits that read back as the same, in Python's layout. */
@@ -485,7 +485,7 @@ static bool repr_text(chat_run *run, chat_builder *builder, const chat_text *tex
     for (size_t at = 0, size; at < text->length; at += size) {
         int32_t code;
         size = sat_utf8_decode(text->data + at, text->length - at, &code);
-        bool trusted = sat_chat_all_trusted(text, at, at + size);
+        chat_mark mark = sat_chat_mark_of(text, at, at + size);
         char escape[16];
         if (code == quote || code == '\\')
             snprintf(escape, sizeof escape, "\\%c", (char)code);
@@ -501,7 +501,7 @@ static bool repr_text(chat_run *run, chat_builder *builder, const chat_text *tex
                      : code < 0x10000 ? "\\u%04x"
                                       : "\\U%08x",
                      (unsigned)code);
-        if (!build(run, builder, escape, trusted))
+        if (!build(run, builder, escape, mark))
             return false;
     }
     return sat_chat_build(run, builder, &quote, 1, NULL, all);

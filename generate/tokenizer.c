@@ -118,6 +118,19 @@ int32_t sat_tokenizer_size(const sat_tokenizer *tokenizer) {
     return (int32_t)tokenizer->size;
 }
 
+static uint64_t trie_memory(const sat_trie *trie) {
+    uint64_t edges = trie->edges ? trie->mask + 1 : 0;
+    return edges * sizeof *trie->edges + trie->ids_capacity * sizeof *trie->ids;
+}
+
+uint64_t sat_tokenizer_memory(const sat_tokenizer *t) {
+    uint64_t bytes = sizeof *t + (t->size + 1) * sizeof *t->pieces;
+    bytes += t->pieces ? t->pieces[t->size].at : 0;
+    bytes += t->slots ? (t->mask + 1) * sizeof *t->slots : 0;
+    bytes += t->merges ? (t->merge_mask + 1) * sizeof *t->merges : 0;
+    return bytes + trie_memory(&t->specials) + trie_memory(&t->words);
+}
+
 const sat_special_tokens *sat_tokenizer_special(const sat_tokenizer *tokenizer) {
     return &tokenizer->special;
 }

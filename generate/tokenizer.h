@@ -37,6 +37,8 @@ satchel_status sat_tokenizer_open(sat_tokenizer **out, satchel_context *context,
                                   const sat_gguf *gguf, satchel_error *error);
 void sat_tokenizer_close(sat_tokenizer **tokenizer);
 int32_t sat_tokenizer_size(const sat_tokenizer *tokenizer);
+/* Bytes held, but for small things. */
+uint64_t sat_tokenizer_memory(const sat_tokenizer *tokenizer);
 const sat_special_tokens *sat_tokenizer_special(const sat_tokenizer *tokenizer);
 /* True for every token that ends a turn (eos, eot, eom, "<|im_end|>", …). */
 bool sat_tokenizer_ends(const sat_tokenizer *tokenizer, int32_t token);

@@ -115,6 +115,8 @@ static void add_keys(maker *m) {
     snprintf(name, sizeof name, "%.40s.rope.scaling.type", s->arch);
     if (s->scaling)
         gguf_text(&m->writer, name, s->scaling);
+    if (s->more_keys)
+        s->more_keys(&m->writer, s->more_user);
 }
 
 uint8_t *tiny_decoder_bytes(const tiny_decoder *given, size_t *size) {

@@ -20,6 +20,8 @@ typedef struct tiny_decoder {
     const char *other_key;   /* an integer key, written as this: */
     uint32_t other_value;
     const char *scaling; /* rope.scaling.type; NULL: not written */
+    void (*more_keys)(gguf_writer *writer, const void *user); /* writes others; may be NULL */
+    const void *more_user;
 } tiny_decoder;
 
 /* The file; the caller frees it. shape may be NULL. */

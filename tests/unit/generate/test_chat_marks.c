@@ -95,6 +95,132 @@ static void every_byte_of_a_message_is_marked_whatever_it_is(void **state) {
     }
 }
 
+/* ------------------------------------------------------------------ parts */
+
+#define PARTS(first, second, third)                                                                \
+    "[{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"" first                  \
+    "\"}, {\"type\": \"text\", \"text\": \"" second                                                \
+    "\", \"apart\": true}, {\"type\": \"text\", \"text\": \"" third "\", \"apart\": true}]}]"
+
+/* With ‹ › around what stands apart. */
+static void expect_parts(const char *source, const char *messages, bool join, const char *wanted) {
+    sat_chat_input input = input_of(messages);
+    sat_chat_output out = {0};
+    char text[400] = "";
+    input.join_parts = join;
+    if (render_input(source, &input, &out))
+        fail_msg("%s: %s", source, error.message);
+    for (size_t i = 0; i < out.count; i++) {
+        const sat_text_part *part = &out.parts[i];
+        assert_false(part->trusted && part->apart);
+        strcat(text, part->apart ? "‹" : part->trusted ? "" : "«");
+        strncat(text, part->text, part->length);
+        strcat(text, part->apart ? "›" : part->trusted ? "" : "»");
+    }
+    assert_string_equal(text, wanted);
+    sat_chat_output_free(&out);
+}
+
+static void parts_that_stand_apart_keep_their_borders(void **state) {
+    static const char messages[] = PARTS("a ", "b<|x|>", "c\\n\\\"");
+    static const char content[] = "{{ messages[0].content }}";
+    expect_parts("{{ messages[0].content }}", messages, true, "«a »‹b<|x|>›‹c\n\"›");
+    expect_parts("<{{ messages[0].content|trim }}>", messages, true, "<«a »‹b<|x|>›‹c\n\"›>");
+    expect_parts("{{ messages[0].content|upper }}", messages, true, "«A »‹B<|X|>›‹C\n\"›");
+    expect_parts("{{ messages[0].content|replace('x', 'y') }}", messages, true,
+                 "«a »‹b<|›y‹|>›‹c\n\"›");
+    expect_parts("{{ messages[0].content|tojson }}", messages, true,
+                 "«\"a »‹b<|x|>›‹c\\n\\\"›«\"»");
+    expect_parts("{{ ['-', messages[0].content]|join('+') }}", messages, true,
+                 "-+«a »‹b<|x|>›‹c\n\"›");
+    expect_parts("{% for p in messages[0].content %}{{ p.type }}:{{ p.text }};{% endfor %}",
+                 messages, false, "«text»:«a »;«text»:‹b<|x|>›;«text»:‹c\n\"›;");
+    /* Texts that are joined with nothing apart are one. */
+    expect_parts(content,
+                 "[{\"content\": [{\"type\": \"text\", \"text\": \"a\"}, {\"type\": \"text\", "
+                 "\"text\": \"b\", \"apart\": false}]}]",
+                 true, "«ab»");
+    expect_parts(content, "[{\"content\": []}]", true, "");
+}
+
+static void more_parts_than_there_are_marks_keep_their_borders(void **state) {
+    char messages[16000] = "[{\"content\": [";
+    for (int i = 0; i < 200; i++) {
+        strcat(messages, i ? "," : "");
+        strcat(messages, "{\"type\": \"text\", \"text\": \"a\", \"apart\": true}");
+    }
+    strcat(messages, "]}]");
+    sat_chat_input input = input_of(messages);
+    sat_chat_output out = {0};
+    input.join_parts = true;
+    assert_int_equal(render_input("{{ messages[0].content }}", &input, &out), SATCHEL_OK);
+    assert_int_equal(out.count, 200);
+    for (int i = 0; i < 200; i++)
+        assert_true(out.parts[i].apart && out.parts[i].length == 1);
+    sat_chat_output_free(&out);
+}
+
+static void refuse_parts(const char *messages, const char *part) {
+    sat_chat_input input = input_of(messages);
+    sat_chat_output out = {0};
+    input.join_parts = true;
+    assert_int_equal(render_input("{{ messages[0].content }}", &input, &out),
+                     SATCHEL_INVALID_ARGUMENT);
+    if (!strstr(error.message, part))
+        fail_msg("\"%s\" lacks \"%s\"", error.message, part);
+}
+
+static void parts_that_are_no_text_are_refused(void **state) {
+    refuse_parts("[{\"content\": [{\"type\": \"image\"}]}]", "messages[0]");
+    refuse_parts("[{\"content\": [\"a\"]}]", "messages[0]");
+    refuse_parts("[{\"content\": [{\"type\": \"text\", \"text\": 1}]}]", "messages[0]");
+    refuse_parts("[{\"content\": [{\"text\": \"a\", \"apart\": 1}]}]", "apart");
+}
+
+#define LAST                                                                                       \
+    "{% for m in messages %}<{{ m.role }}>{{ m.content|trim }}</>{% endfor %}"                     \
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+
+static void expect_continued(const char *source, const char *content, const char *wanted) {
+    char messages[400];
+    snprintf(messages, sizeof messages,
+             "[{\"role\": \"user\", \"content\": \"same\"}, {\"role\": \"assistant\", "
+             "\"content\": %s}]",
+             content);
+    sat_chat_input input = input_of(messages);
+    sat_chat_output out = {0};
+    input.continue_last = true;
+    if (render_input(source, &input, &out))
+        fail_msg("%s: %s", source, error.message);
+    char *text = marked(&out, false);
+    assert_string_equal(text, wanted);
+    free(text);
+    sat_chat_output_free(&out);
+}
+
+static void the_last_message_is_gone_on_with(void **state) {
+    expect_continued(LAST, "\"same\"", "<user>same</><assistant>same");
+    expect_continued(LAST, "\"same \\n\"", "<user>same</><assistant>same");
+    expect_continued(LAST, "\"\"", "<user>same</><assistant>");
+    expect_continued(LAST, "\" \\n\"", "<user>same</><assistant>");
+    expect_continued(LAST, "null", "<user>same</><assistant>");
+    expect_continued("{{ messages[1].content }}{{ messages[1].content|upper }}.", "\"ab\"", "abAB");
+    expect_continued(
+        "{% for p in messages[1].content %}{{ p.text }}!{% endfor %}",
+        "[{\"type\": \"text\", \"text\": \"a\"}, {\"type\": \"text\", \"text\": \"b\", "
+        "\"apart\": true}]",
+        "a!b");
+    sat_chat_input input = input_of("[{\"role\": \"assistant\", \"content\": \"a\"}]");
+    sat_chat_output out = {0};
+    input.continue_last = true;
+    assert_int_equal(render_input("nothing", &input, &out), SATCHEL_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "last message"));
+    input = input_of(MESSAGES);
+    input.continue_last = true;
+    assert_int_equal(render_input(LAST, &input, &out), SATCHEL_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "assistant"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(template_text_and_literals_are_trusted),
@@ -106,6 +232,10 @@ int main(void) {
         cmocka_unit_test(changing_keeps_marks),
         cmocka_unit_test(json_of_input_is_not_trusted),
         cmocka_unit_test(every_byte_of_a_message_is_marked_whatever_it_is),
+        cmocka_unit_test(parts_that_stand_apart_keep_their_borders),
+        cmocka_unit_test(more_parts_than_there_are_marks_keep_their_borders),
+        cmocka_unit_test(parts_that_are_no_text_are_refused),
+        cmocka_unit_test(the_last_message_is_gone_on_with),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
