@@ -25,8 +25,8 @@ from ._store import Store
 from ._stream import AnswerEvents, Events
 from ._topics import Topic, TopicDocument, Topics, TopicSentence
 from ._types import (Answer, CitationEvent, Document, DoneEvent, Event, FileEvent, Heading, Hit,
-                     HitsEvent, ModelInfo, ModeEvent, Page, ProgressEvent, Range, RefusalEvent,
-                     Root, Slide, Stats, SyncDoneEvent, SyncSummary, Time, Title, TokenEvent)
+                     Hits, HitsEvent, ModelInfo, ModeEvent, Page, ProgressEvent, Range,
+                     RefusalEvent, Root, Slide, Stats, SyncDoneEvent, SyncSummary, Time, Title, TokenEvent)
 from .errors import (Busy, CallbackFailed, Cancelled, Closed, ConfirmRemovals, Damaged, DiskFull,
                      Exists, Forked, InternalError, InvalidArgument, InvalidFilter,
                      InvalidMetadata, InvalidText, IOFailed, LimitReached, Locked, MemoryLimit,
@@ -37,8 +37,7 @@ __all__ = [
     "Answer", "AnswerEvents", "Busy", "CallbackFailed", "Cancel", "Cancelled", "CitationEvent",
     "Closed", "ConfirmRemovals", "Context", "Damaged", "DiskFull", "Document", "DoneEvent",
     "Embedder", "Event", "Events", "Exists", "FileEvent", "Forked", "GgufFile", "GgufKey",
-    "GgufTensor", "Heading", "Hit",
-    "HitsEvent", "IOFailed", "InternalError", "InvalidArgument", "InvalidFilter",
+    "GgufTensor", "Heading", "Hit", "Hits", "HitsEvent", "IOFailed", "InternalError", "InvalidArgument", "InvalidFilter",
     "InvalidMetadata", "InvalidText", "KMeans", "KMeansInfo", "KMeansProgress", "LimitReached",
     "Locked", "MemoryLimit", "ModeEvent", "Model", "ModelInfo", "NoModel", "NotAStore",
     "NotFound", "OutOfMemory", "Page", "PermissionDenied", "ProgressEvent", "Range",

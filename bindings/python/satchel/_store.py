@@ -231,8 +231,8 @@ class Store(n.Closable):
     # ------------------------------------------------------------ passages and answers out
 
     def search(self, query: str, k: Optional[int] = None, mode: Optional[str] = None,
-               filter: Filter = None, *, cancel: Optional[Cancel] = None) -> List[t.Hit]:
-        """The passages that fit best.
+               filter: Filter = None, *, cancel: Optional[Cancel] = None) -> t.Hits:
+        """The passages that fit best: a list, whose .mode is the one that served.
 
         Args:
             query: plain text; there is no query syntax.

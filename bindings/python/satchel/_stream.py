@@ -31,7 +31,7 @@ def or_none(value: int, unknown: int) -> Optional[int]:
     return None if value == unknown else value
 
 
-def read_hits(results: Any, count: Count) -> List[t.Hit]:
+def read_hits(results: Any, count: Count) -> t.Hits:
     """Copies all hits of a satchel_results."""
     hits, hit, place = [], s.Hit(), s.Range()
     for i in range(n.library.satchel_results_count(results)):
@@ -53,7 +53,7 @@ def read_hits(results: Any, count: Count) -> List[t.Hit]:
             vector_score=None if math.isnan(hit.vector_score) else hit.vector_score,
             chunk=hit.chunk, source_start=or_none(hit.source_start, -1),
             source_end=or_none(hit.source_end, -1), _count=count))
-    return hits
+    return t.Hits(hits, k.SEARCH.name(n.library.satchel_results_mode(results)))
 
 
 class Events(n.Closable, Generic[E]):
@@ -137,8 +137,8 @@ def answer_reader(count: Count) -> "Callable[[s.Event], Optional[t.Event]]":
             return t.ModeEvent(k.ANSWER.name(mode.mode), k.REASON.name(mode.reason),
                                k.SEARCH.name(mode.search_mode))
         if event.hits:
-            served = k.SEARCH.name(n.library.satchel_results_mode(event.hits))
-            return t.HitsEvent(read_hits(event.hits, count), served)
+            hits = read_hits(event.hits, count)
+            return t.HitsEvent(hits, hits.mode)
         if event.token:
             token = event.token.contents
             return t.TokenEvent(s.counted(token.text, token.length).decode("utf-8"))

@@ -81,6 +81,18 @@ class Hit:
         return self.start_char + len(self.text)
 
 
+class Hits(List[Hit]):
+    """The passages of a search, best first."""
+
+    #: "hybrid", "keyword" or "vector": the mode that served. A hybrid search without vectors is
+    #: "keyword".
+    mode: str
+
+    def __init__(self, hits: List[Hit], mode: str) -> None:
+        super().__init__(hits)
+        self.mode = mode
+
+
 @dataclasses.dataclass(frozen=True)
 class Document:
     """A document of a store."""
@@ -147,7 +159,7 @@ class ModeEvent(Event):
 class HitsEvent(Event):
     """The passages the answer is drawn from."""
 
-    hits: List[Hit]
+    hits: Hits
     search_mode: str
 
 

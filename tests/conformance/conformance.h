@@ -1,0 +1,29 @@
+/* The runner in C: what a scenario holds while it runs, and its steps. Uses satchel.h alone. */
+#ifndef SATCHEL_TESTS_CONFORMANCE_H
+#define SATCHEL_TESTS_CONFORMANCE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "sdk/include/satchel.h"
+
+typedef struct script {
+    const json_t *pieces; /* borrowed; what the generator says */
+    size_t next;
+} script;
+
+typedef struct run {
+    const char *folder;
+    satchel_context *context;
+    satchel_model *embedder;
+    satchel_store *store;
+} run;
+
+/* Does one step. Returns a new object with what it gives; a failed call gives {"error": NAME}. NULL: the step
+ * is not one that exists, or something outside the library failed. */
+json_t *do_step(run *r, const json_t *step);
+
+/* The embedder of the README, as a model. */
+satchel_status open_embedder(run *r, satchel_error *error);
+
+#endif
