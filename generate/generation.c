@@ -31,6 +31,7 @@ typedef struct generation {
     int64_t limit, answered; /* tokens of the answer, its end token not counted */
     bool shifts;
     bool fills; /* at the limit the context is full */
+    bool saves; /* what was read is looked for in cache_dir, and put there */
     sat_sampler *sampler;
     sat_grammar *grammar; /* or NULL, like the matcher */
     sat_matcher *matcher;
@@ -158,6 +159,7 @@ static satchel_status fill(generation *run, const satchel_generate_options *opti
                         (int)options->overflow);
     }
     run->shifts = options->overflow == SATCHEL_OVERFLOW_SHIFT;
+    run->saves = !options->no_saved_kv;
     run->done.prompt_tokens = (int64_t)run->tokens.count;
     satchel_status status = open_sampler(run, options, error);
     if (!status)
@@ -197,6 +199,10 @@ static satchel_status start(generation *run, satchel_error *error) {
     /* The last token is read in any case: its logits are wanted. */
     satchel_status status = sat_generator_take(run->generator, run->tokens.ids,
                                                run->tokens.count - 1, &run->held, error);
+    if (!status && run->saves) {
+        status = sat_held_load(&run->held, run->generator->prefix, run->tokens.ids,
+                               run->tokens.count - 1, run->cancel, error);
+    }
     if (!status)
         run->done.cached_tokens = (int64_t)run->held.tokens.count;
     return status;
@@ -288,6 +294,10 @@ static bool give_text(generation *run, satchel_event *event) {
 
 static void report_done(generation *run, satchel_event *event) {
     int64_t now = sat_clock_ms();
+    if (run->saves && run->held.sequence) {
+        sat_prefix_save(run->generator->prefix, run->held.sequence, run->held.tokens.ids,
+                        run->held.tokens.count, run->cancel);
+    }
     sat_generator_give(run->generator, &run->held);
     run->done.elapsed_ms = now - run->started;
     run->done.prefill_ms = run->reading_ended - run->started;

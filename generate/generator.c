@@ -201,6 +201,8 @@ satchel_status sat_generator_open(sat_generator **out, satchel_context *context,
     if (!status)
         status = open_adapters(generator, options, error);
     if (!status)
+        status = sat_prefix_open(&generator->prefix, generator->decoder, error);
+    if (!status)
         status = sat_generator_open_chat(generator, options->chat_template, error);
     if (status)
         sat_generator_close(&generator);
@@ -229,6 +231,7 @@ void sat_generator_close(sat_generator **slot) {
         sat_adapter_close(&generator->adapters[i]);
     sat_free(memory, generator->adapters);
     sat_free(memory, generator->scales);
+    sat_prefix_close(&generator->prefix);
     sat_tokenizer_close(&generator->tokenizer);
     sat_decoder_close(&generator->decoder);
     pthread_mutex_destroy(&generator->kept_lock);
@@ -360,21 +363,41 @@ void sat_generator_give(sat_generator *generator, sat_held *held) {
     free_held(&older);
 }
 
+static satchel_status reserve(sat_tokens *list, size_t more, satchel_error *error) {
+    size_t need;
+    if (sat_add_size(list->count, more, &need) &&
+        sat_grow(list->memory, (void **)&list->ids, &list->capacity, need, sizeof *list->ids))
+        return SATCHEL_OK;
+    return sat_memory_fail(list->memory, more * sizeof *list->ids, error);
+}
+
+static void note(sat_tokens *list, const int32_t *tokens, size_t count) {
+    memcpy(list->ids + list->count, tokens, count * sizeof *list->ids);
+    list->count += count;
+}
+
 satchel_status sat_held_feed(sat_held *held, const int32_t *tokens, size_t count, size_t wanted,
                              float *logits, const satchel_cancel *cancel, satchel_error *error) {
-    sat_tokens *list = &held->tokens;
-    size_t need;
     if (count == 0)
         return SATCHEL_OK;
-    if (!sat_add_size(list->count, count, &need) ||
-        !sat_grow(list->memory, (void **)&list->ids, &list->capacity, need, sizeof *list->ids))
-        return sat_memory_fail(list->memory, count * sizeof *list->ids, error);
-    satchel_status status =
-        sat_sequence_feed(held->sequence, tokens, count, wanted, logits, cancel, error);
+    satchel_status status = reserve(&held->tokens, count, error);
+    if (!status)
+        status = sat_sequence_feed(held->sequence, tokens, count, wanted, logits, cancel, error);
+    if (!status)
+        note(&held->tokens, tokens, count);
+    return status;
+}
+
+satchel_status sat_held_load(sat_held *held, const sat_prefix *prefix, const int32_t *tokens,
+                             size_t count, const satchel_cancel *cancel, satchel_error *error) {
+    size_t from = held->tokens.count;
+    if (!prefix || count <= from)
+        return SATCHEL_OK;
+    satchel_status status = reserve(&held->tokens, count - from, error);
     if (status)
         return status;
-    memcpy(list->ids + list->count, tokens, count * sizeof *list->ids);
-    list->count = need;
+    size_t length = sat_prefix_load(prefix, held->sequence, tokens, count, cancel);
+    note(&held->tokens, tokens + from, length - from);
     return SATCHEL_OK;
 }
 

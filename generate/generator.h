@@ -96,7 +96,8 @@ satchel_status sat_generator_perplexity(sat_generator *generator, const char *te
  *
  * Cancelled within one token's time, also during prefill. At the end, after an error and when closed, the
  * sequence goes back to the generator, which keeps the last one: a run whose tokens begin alike goes on from
- * there, with the same bits as from the start.
+ * there, with the same bits as from the start. With a cache_dir, whole pages of keys and values are saved before
+ * DONE, and found again by runs of other processes.
  *
  * When the context is full: with SATCHEL_OVERFLOW_ERROR the answer ends (SATCHEL_FINISH_CONTEXT); with
  * SATCHEL_OVERFLOW_SHIFT the older half of what is behind the token that begins the text is forgotten and the

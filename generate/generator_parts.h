@@ -6,6 +6,7 @@
 
 #include "generate/chat.h"
 #include "generate/generator.h"
+#include "generate/prefix.h"
 #include "generate/sampler.h"
 
 /* A sequence and the tokens that are in it: both are one's own, or both are the generator's. */
@@ -27,6 +28,7 @@ struct sat_generator {
     sat_adapter **adapters; /* (adapter_count) */
     float *scales;
     size_t adapter_count;
+    sat_prefix *prefix; /* NULL: the context has no cache_dir */
 
     sat_chat_template *chat; /* NULL: chat_error says why */
     satchel_error chat_error;
@@ -48,6 +50,9 @@ void sat_generator_give(sat_generator *generator, sat_held *held);
 /* Feeds tokens and notes them. As sat_sequence_feed. */
 satchel_status sat_held_feed(sat_held *held, const int32_t *tokens, size_t count, size_t wanted,
                              float *logits, const satchel_cancel *cancel, satchel_error *error);
+/* Takes what is saved of tokens[0..count) over, as sat_prefix_load. */
+satchel_status sat_held_load(sat_held *held, const sat_prefix *prefix, const int32_t *tokens,
+                             size_t count, const satchel_cancel *cancel, satchel_error *error);
 satchel_status sat_held_cut(sat_held *held, size_t length, satchel_error *error);
 /* The vocabulary for matchers, made at the first call. */
 satchel_status sat_generator_lexicon(sat_generator *generator, const sat_lexicon **out,

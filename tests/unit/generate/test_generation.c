@@ -497,6 +497,50 @@ static void a_prompt_that_begins_alike_is_not_read_again(void **state) {
     }
 }
 
+static void remove_tree(const char *folder) {
+    char command[200];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* A process of its own: a context, a generator, one run. */
+static void launch(const char *folder, const char *prompt, bool saved, answer *out) {
+    satchel_context_options options = {
+        .struct_size = sizeof options, .threads = 2, .cache_dir = folder, .cache_free_floor = 1};
+    satchel_generate_options run_options = {
+        .struct_size = sizeof run_options, .max_tokens = 30, .no_saved_kv = !saved};
+    satchel_context *before = context;
+    assert_int_equal(sat_context_open(&context, &options, &error), SATCHEL_OK);
+    sat_generator *generator = open_generator(NULL, NULL);
+    run(generator, prompt, &run_options, out);
+    sat_generator_close(&generator);
+    sat_context_release(context);
+    context = before;
+}
+
+#define CONVERSATION LONG_PROMPT LONG_PROMPT LONG_PROMPT
+
+static void another_process_goes_on_from_what_was_saved(void **state) {
+    char base[] = "/tmp/satchel-generation-XXXXXX", folder[60];
+    answer wanted, first, again, plain;
+    assert_non_null(mkdtemp(base));
+    snprintf(folder, sizeof folder, "%s/kv", base);
+    launch(NULL, CONVERSATION " and a", true, &wanted);
+    launch(folder, CONVERSATION, false, &plain);
+    launch(folder, CONVERSATION, true, &first); /* so nothing was saved before */
+    assert_int_equal(first.done.cached_tokens, 0);
+    assert_true(first.done.prompt_tokens > 64);
+    assert_string_equal(first.text, plain.text);
+    launch(folder, CONVERSATION " and a", true, &again);
+    assert_true(again.done.cached_tokens >= 64);
+    assert_int_equal(again.done.cached_tokens % 64, 0);
+    assert_string_equal(again.text, wanted.text);
+    launch(folder, CONVERSATION " and a", false, &plain);
+    assert_int_equal(plain.done.cached_tokens, 0);
+    assert_string_equal(plain.text, wanted.text);
+    remove_tree(base);
+}
+
 static void no_more_is_kept_than_one_sequence(void **state) {
     sat_generator *generator = open_generator(NULL, NULL);
     satchel_generate_options options = endless(10);
@@ -543,6 +587,7 @@ int main(void) {
         cmocka_unit_test(a_full_context_ends_the_answer_or_is_refused),
         cmocka_unit_test(a_shifting_context_is_what_its_tokens_alone_give),
         cmocka_unit_test(a_prompt_that_begins_alike_is_not_read_again),
+        cmocka_unit_test(another_process_goes_on_from_what_was_saved),
         cmocka_unit_test(no_more_is_kept_than_one_sequence),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
