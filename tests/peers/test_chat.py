@@ -31,10 +31,10 @@ class Tool:
     def __init__(self, program):
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def render(self, template, messages, tools, variables, generate):
+    def render(self, template, messages, tools, variables, generate, **more):
         request = {"template": template, "messages": json.dumps(messages), "bos": BOS, "eos": EOS, "now": NOW,
                    "tools": None if tools is None else json.dumps(tools), "generate": generate,
-                   "variables": json.dumps(variables)}
+                   "variables": json.dumps(variables), **more}
         self.process.stdin.write(json.dumps(request).encode() + b"\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -43,12 +43,12 @@ class Tool:
         return json.loads(line)
 
 
-def reference(template, messages, tools, variables, generate):
+def reference(template, messages, tools, variables, generate, **more):
     """(text, None) or (None, the exception)"""
     try:
         rendered, _ = peer.render_jinja_template(
             conversations=[json.loads(json.dumps(messages))], tools=tools, chat_template=template,
-            add_generation_prompt=generate, bos_token=BOS, eos_token=EOS, **variables)
+            add_generation_prompt=generate, bos_token=BOS, eos_token=EOS, **variables, **more)
         return rendered[0], None
     except Exception as error:  # whatever a template makes Python raise
         return None, error
@@ -151,6 +151,26 @@ def main():
                if split(ask(text))[0] != split(plain)[0]]
         report.check(not bad, f"{name}: trusted text does not depend on the user's",
                      "\n".join(repr(split(ask(text))[0][:200]) for text in bad))
+
+    # An answer that is gone on with ends where transformers ends it; parts are as their text in one piece.
+    said = "The same words, \u00e9"
+    for name, (source, promised) in chat_cases.templates().items():
+        problems, rendered = [], 0
+        for text in ("The same words", said, "a"):
+            conversation = ([chat_cases.user(said), chat_cases.assistant(text)], None, {}, False)
+            ours = tool.render(source, *conversation, **{"continue": True})
+            wanted, error = reference(source, *conversation, continue_final_message=True)
+            if ours["status"] == "SATCHEL_UNSUPPORTED" or error is not None:
+                continue
+            rendered += 1
+            problems += filter(None, [differ(ours, wanted, None)])
+        parts = [{"type": "text", "text": piece, "apart": piece != "b "} for piece in ("a ", "b ", said)]
+        ours = tool.render(source, [chat_cases.user(parts)], None, {}, True, join=True)
+        whole = tool.render(source, [chat_cases.user("a b " + said)], None, {}, True)
+        if whole["status"] == "SATCHEL_OK" and ours.get("text") != whole["text"]:
+            problems.append(f"parts: {ours}")
+        report.check(not problems, f"{name}: {rendered} answers gone on with, parts joined",
+                     "\n".join(problems))
     report.end()
 
 

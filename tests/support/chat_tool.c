@@ -3,7 +3,7 @@
  * a line on stdout.
  *
  *   in:  {"template": "…", "messages": "[…]", "tools": "[…]" or null, "variables": "{…}" or null,
- *         "bos": "<s>" or null, "eos": …, "generate": true, "now": 0}
+ *         "bos": "<s>" or null, "eos": …, "generate": true, "join": true, "continue": true, "now": 0}
  *        messages, tools and variables are JSON in a string
  *   out: {"status": "SATCHEL_OK", "text": "…", "parts": [[length, trusted], …]}
  *        or {"status": "…", "error": "…"}
@@ -40,6 +40,8 @@ static json_t *render(satchel_context *context, const json_t *line) {
         .bos = text_of(line, "bos", &unused),
         .eos = text_of(line, "eos", &unused),
         .add_generation_prompt = json_is_true(json_object_get(line, "generate")),
+        .join_parts = json_is_true(json_object_get(line, "join")),
+        .continue_last = json_is_true(json_object_get(line, "continue")),
         .now = json_integer_value(json_object_get(line, "now")),
     };
     input.messages = text_of(line, "messages", &input.messages_length);
