@@ -350,7 +350,7 @@ static satchel_status next_event(sat_stream *stream, satchel_event *event, satch
     }
 }
 
-satchel_status sat_generation_open(sat_stream **out, sat_generator *generator, sat_tokens *prompt,
+satchel_status sat_generator_run(sat_stream **out, sat_generator *generator, sat_tokens *prompt,
                                    const satchel_generate_options *options, satchel_error *error) {
     static const satchel_generate_options defaults = {0};
     sat_memory *memory = &generator->context->memory;

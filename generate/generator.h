@@ -103,7 +103,7 @@ satchel_status sat_generator_perplexity(sat_generator *generator, const char *te
  * SATCHEL_OVERFLOW_SHIFT the older half of what is behind the token that begins the text is forgotten and the
  * rest computed anew, exactly as if it had been all there was.
  */
-satchel_status sat_generation_open(sat_stream **out, sat_generator *generator, sat_tokens *prompt,
-                                   const satchel_generate_options *options, satchel_error *error);
+satchel_status sat_generator_run(sat_stream **out, sat_generator *generator, sat_tokens *prompt,
+                                 const satchel_generate_options *options, satchel_error *error);
 
 #endif

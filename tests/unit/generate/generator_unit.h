@@ -91,7 +91,7 @@ static inline satchel_status try_run(sat_generator *generator, const char *promp
     sat_stream *stream;
     memset(&error, 0, sizeof error);
     memset(out, 0, sizeof *out);
-    satchel_status status = sat_generation_open(&stream, generator, &tokens, options, &error);
+    satchel_status status = sat_generator_run(&stream, generator, &tokens, options, &error);
     assert_int_equal(tokens.count, 0);
     assert_null(tokens.ids);
     if (status) {

@@ -161,7 +161,7 @@ static void what_continues_a_text_keeps_its_space(void **state) {
     sat_text_part part = {.text = "hello</s>", .length = 9, .trusted = true};
     sat_stream *stream;
     assert_int_equal(sat_generator_prompt(generator, &part, 1, &tokens, &error), SATCHEL_OK);
-    assert_int_equal(sat_generation_open(&stream, generator, &tokens, &options, &error), 0);
+    assert_int_equal(sat_generator_run(&stream, generator, &tokens, &options, &error), 0);
     pull(stream, &got);
     assert_string_equal(got.text, "world");
     sat_generator_close(&generator);
@@ -213,7 +213,7 @@ static void text_is_held_back_only_while_it_may_stop(void **state) {
     sat_generator *generator = open_generator(NULL, NULL);
     sat_tokens prompt = tokens_of(generator, "hello");
     sat_stream *stream;
-    assert_int_equal(sat_generation_open(&stream, generator, &prompt, &options, &error), 0);
+    assert_int_equal(sat_generator_run(&stream, generator, &prompt, &options, &error), 0);
     char all[20] = "";
     for (;;) {
         satchel_event event = {0};
@@ -400,7 +400,7 @@ static void wrong_options_are_named(void **state) {
         refuse(generator, "hello", &wrong[i].options, SATCHEL_INVALID_ARGUMENT, wrong[i].part);
     sat_tokens none = {0};
     sat_stream *stream;
-    assert_int_equal(sat_generation_open(&stream, generator, &none, NULL, &error),
+    assert_int_equal(sat_generator_run(&stream, generator, &none, NULL, &error),
                      SATCHEL_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "empty"));
     sat_generator_close(&generator);
@@ -551,7 +551,7 @@ static void no_more_is_kept_than_one_sequence(void **state) {
     for (int i = 0; i < 3; i++) { /* at the same time */
         sat_tokens prompt = tokens_of(generator, "hello world");
         satchel_event event = {0};
-        assert_int_equal(sat_generation_open(&streams[i], generator, &prompt, &options, &error), 0);
+        assert_int_equal(sat_generator_run(&streams[i], generator, &prompt, &options, &error), 0);
         for (int k = 0; k < 4; k++)
             assert_int_equal(streams[i]->next(streams[i], &event, &error), SATCHEL_OK);
     }

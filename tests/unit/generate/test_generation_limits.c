@@ -25,7 +25,7 @@ static void a_fired_handle_ends_the_run_where_it_stands(void **state) {
         sat_stream *stream;
         satchel_event event;
         options.cancel = cancel;
-        assert_int_equal(sat_generation_open(&stream, generator, &prompt, &options, &error), 0);
+        assert_int_equal(sat_generator_run(&stream, generator, &prompt, &options, &error), 0);
         for (int i = 0; i < calls; i++)
             assert_int_equal(next(stream, &event), SATCHEL_OK);
         cancel->fired = 1;
@@ -65,7 +65,7 @@ static void a_cancel_from_another_thread_leaves_what_is_kept_whole(void **state)
         run(generator, "world", &plain, &got); /* another beginning */
         sat_tokens prompt = tokens_of(generator, LONG_PROMPT);
         sat_stream *stream;
-        assert_int_equal(sat_generation_open(&stream, generator, &prompt, &options, &error), 0);
+        assert_int_equal(sat_generator_run(&stream, generator, &prompt, &options, &error), 0);
         assert_int_equal(pthread_create(&thread, NULL, fire, cancel), 0);
         pull(stream, &got);
         pthread_join(thread, NULL);
@@ -87,7 +87,7 @@ static void a_run_closed_in_the_middle_gives_its_sequence_back(void **state) {
         sat_tokens prompt = tokens_of(generator, LONG_PROMPT);
         sat_stream *stream;
         satchel_event event;
-        assert_int_equal(sat_generation_open(&stream, generator, &prompt, &options, &error), 0);
+        assert_int_equal(sat_generator_run(&stream, generator, &prompt, &options, &error), 0);
         for (int i = 0; i < calls; i++)
             assert_int_equal(next(stream, &event), SATCHEL_OK);
         stream->close(stream);
@@ -129,7 +129,7 @@ static satchel_status use_all(satchel_context *on, const uint8_t *bytes, size_t 
     status =
         sat_generator_chat_prompt(generator, NULL, messages, strlen(messages), &prompt, &error);
     if (!status)
-        status = sat_generation_open(&stream, generator, &prompt, &options, &error);
+        status = sat_generator_run(&stream, generator, &prompt, &options, &error);
     sat_tokens_free(&prompt);
     for (satchel_event event = {0}; !status && event.kind != SATCHEL_EVENT_DONE;)
         status = next(stream, &event);
@@ -185,7 +185,7 @@ static void *use_on_a_small_stack(void *user) {
     satchel_status status =
         sat_generator_chat_prompt(generator, NULL, messages, strlen(messages), &prompt, &failed);
     if (!status)
-        status = sat_generation_open(&stream, generator, &prompt, &options, &failed);
+        status = sat_generator_run(&stream, generator, &prompt, &options, &failed);
     if (status)
         return generator;
     do {
