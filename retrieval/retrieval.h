@@ -62,6 +62,7 @@ satchel_status sat_documents_get(const satchel_documents *documents, size_t inde
                                  satchel_document *out, satchel_error *error);
 void sat_documents_close(satchel_documents **documents);
 
+enum { SAT_MAX_HITS = 10000 }; /* of one search */
 satchel_status sat_store_search(satchel_results **out, sat_store *store, const char *query,
                                 size_t length, const satchel_search_options *options,
                                 satchel_error *error);
@@ -91,5 +92,53 @@ satchel_status sat_store_sync(sat_stream **out, sat_store *store, const char *pa
                               const satchel_sync_options *options, satchel_error *error);
 satchel_status sat_extract_answer(sat_stream **out, sat_store *store, const char *question,
                                   const satchel_ask_options *options, satchel_error *error);
+
+/* ------------------------------------------------------------------ answers in a model's words */
+
+/* A language model, as far as an answer needs one; sdk makes it of a satchel_model. Functions fill the
+ * error when they fail. */
+typedef struct sat_writer {
+    void *user;
+    int32_t
+        context_tokens; /* of prompt and answer; 0: there is no model, only a prompt to be made */
+    bool parts; /* a content may be a list of text parts, those of documents with "apart": true */
+    /* Tokens of a text; NULL: estimated. */
+    satchel_status (*count)(void *user, const char *text, size_t length, size_t *count,
+                            satchel_error *error);
+    /* Tokens of messages, exactly; NULL: by the texts, with something for what is around them. */
+    satchel_status (*count_messages)(void *user, const char *messages, size_t length, size_t *count,
+                                     satchel_error *error);
+    /* An answer: PROGRESS, TOKEN (whole characters), DONE. NULL where context_tokens is 0. */
+    satchel_status (*write)(void *user, sat_stream **out, const char *messages, size_t length,
+                            int32_t max_tokens, satchel_error *error);
+    void (*release)(void *user); /* once, at the end; NULL: nothing to do */
+} sat_writer;
+
+typedef struct sat_ask_setup {
+    sat_writer writer;
+    const char *history, *prompt; /* as in satchel_ask_options */
+    int32_t context_tokens;       /* of the prompt at most; 0: as the writer's context allows */
+    int32_t max_tokens;           /* of the answer; 0: default, -1: as many as fit */
+} sat_ask_setup;
+
+const char *sat_prompt_default(void);
+/* Events as satchel_ask's with a generator. The writer is taken over, also on failure. */
+satchel_status sat_generated_answer(sat_stream **out, sat_store *store, const char *question,
+                                    const satchel_ask_options *options, const sat_ask_setup *setup,
+                                    satchel_error *error);
+
+/* Split ask: as satchel_ask_prepare and what follows it. One thread at a time. */
+typedef struct sat_prepared sat_prepared;
+satchel_status sat_prepared_open(sat_prepared **out, sat_store *store, const char *question,
+                                 const satchel_ask_options *options, const sat_ask_setup *setup,
+                                 satchel_error *error);
+void sat_prepared_close(sat_prepared **prepared);
+void sat_prepared_info(const sat_prepared *prepared, satchel_prepared_info *info);
+const satchel_results *sat_prepared_results(const sat_prepared *prepared);
+satchel_status sat_prepared_passage(const sat_prepared *prepared, size_t number,
+                                    satchel_passage *out, satchel_error *error);
+/* The stream holds the prepared. */
+satchel_status sat_prepared_resolve(sat_stream **out, sat_prepared *prepared, const char *text,
+                                    size_t length, bool final, satchel_error *error);
 
 #endif

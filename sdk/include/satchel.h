@@ -794,7 +794,8 @@ enum {
     SATCHEL_REASON_NO_EVIDENCE = 4,   /* refusal: nothing matches the question */
     SATCHEL_REASON_WEAK_EVIDENCE = 5, /* refusal: matches, but confidence is below the threshold */
     SATCHEL_REASON_NO_EMBEDDER = 6,   /* keyword evidence only */
-    SATCHEL_REASON_GENERATOR = 7      /* a language model is there */
+    SATCHEL_REASON_GENERATOR = 7,     /* a language model is there */
+    SATCHEL_REASON_DECLINED = 8       /* refusal: the language model found no answer in them */
 };
 
 typedef struct satchel_ask_options {
@@ -816,6 +817,25 @@ SATCHEL_API void satchel_ask_options_init(satchel_ask_options *options, size_t s
 SATCHEL_API satchel_status satchel_ask(satchel_stream **out, satchel_store *store,
                                        const char *question, const satchel_ask_options *options,
                                        satchel_error *error);
+
+/* ------------------------------------------------------------------ split ask */
+
+typedef struct satchel_prepared_info {
+    const char *messages; /* JSON array of objects with "role" and "content", both strings; lives as
+                           * long as the prepared */
+    size_t messages_length;
+    int64_t passages;      /* in the messages, numbered from 1 */
+    int64_t prompt_tokens; /* counted or estimated */
+    int32_t refused;       /* SATCHEL_REASON_*: satchel_ask() would refuse; 0: it would not */
+    float confidence;      /* 0 to 1 */
+    int32_t search_mode;   /* that served */
+    int32_t reserved;
+} satchel_prepared_info;
+
+typedef struct satchel_passage {
+    int64_t hit;         /* index into the results */
+    satchel_range range; /* of the document's text: what the messages show of it */
+} satchel_passage;
 
 /* ------------------------------------------------------------------ streams */
 
