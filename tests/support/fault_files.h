@@ -13,8 +13,9 @@ typedef struct fault_files {
     int code;
     uint64_t space; /* free bytes; 0: what there is */
     long open_files, mappings;
-    void (*before_map)(void *user); /* called as a file was opened and is not mapped yet */
-    void *before_map_user;
+    void (*before_map)(void *user);    /* called as a file was opened and is not mapped yet */
+    void (*before_rename)(void *user); /* called as a file was written and has not its name yet */
+    void *hook_user;
 } fault_files;
 
 static inline int fault_files_next(fault_files *f) {
@@ -73,7 +74,7 @@ static inline int fault_files_map(void *user, int fd, uint64_t offset, size_t si
     fault_files *f = user;
     int failed = fault_files_next(f);
     if (f->before_map)
-        f->before_map(f->before_map_user);
+        f->before_map(f->hook_user);
     if (!failed)
         failed = f->no_map ? ENODEV : sat_file_posix.map(NULL, fd, offset, size, data);
     f->mappings += failed == 0;
@@ -87,7 +88,10 @@ static inline void fault_files_unmap(void *user, void *data, size_t size) {
 }
 
 static inline int fault_files_rename(void *user, const char *from, const char *to) {
-    int failed = fault_files_next(user);
+    fault_files *f = user;
+    int failed = fault_files_next(f);
+    if (f->before_rename)
+        f->before_rename(f->hook_user);
     return failed ? failed : sat_file_posix.rename(NULL, from, to);
 }
 

@@ -381,6 +381,25 @@ static void a_smaller_limit_is_met_by_the_next_put(void **state) {
     assert_int_equal(look(p, 4), 1);
 }
 
+static void write_as_others_do(void *user) {
+    place *p = user;
+    for (size_t k = 7; k < 10; k++) {
+        uint8_t file[BLOB] = {0};
+        write_file(path_of(p, k), file, sizeof file);
+    }
+}
+
+static void the_limit_holds_whoever_writes_too(void **state) {
+    place *p = *state;
+    for (size_t k = 0; k < 4; k++)
+        must_put(p, k);
+    p->files.before_rename = write_as_others_do;
+    p->files.hook_user = p;
+    must_put(p, 4);
+    p->files.before_rename = NULL;
+    assert_true(folder_bytes(p) <= 4 * BLOB);
+}
+
 static void the_floor_stays_free(void **state) {
     place *p = *state;
     satchel_error error;
@@ -412,7 +431,7 @@ static void files_may_vanish_at_any_time(void **state) {
     must_put(p, 0);
     /* Between opening and mapping */
     p->files.before_map = vanish;
-    p->files.before_map_user = p->folder;
+    p->files.hook_user = p->folder;
     assert_int_equal(look(p, 0), 1);
     p->files.before_map = NULL;
     assert_int_equal(look(p, 0), 0);
@@ -437,7 +456,7 @@ static void a_file_cut_short_before_it_is_copied_is_not_found(void **state) {
     must_put(p, 0);
     p->files.no_map = true; /* a mapping of it would be told by the system only */
     p->files.before_map = cut_short;
-    p->files.before_map_user = path_of(p, 0);
+    p->files.hook_user = path_of(p, 0);
     assert_int_not_equal(sat_cache_map(p->cache, &keys[0], SIZE, &mapping, NULL), SATCHEL_OK);
     p->files.before_map = NULL;
     assert_int_equal(look(p, 0), 0);
@@ -504,6 +523,11 @@ static void many_processes_share_a_folder(void **state) {
 
 /* ------------------------------------------------------------------ faults */
 
+static int half_files;
+static void count_half(const char *path) {
+    half_files += strcmp(path + strlen(path) - 4, ".tmp") == 0;
+}
+
 /* Puts, maps and touches with the k-th call failing; the next attempt without failures is right. */
 static void run_with_faults(place *p, bool memory) {
     for (int how = 0; how < 4; how++) {
@@ -539,6 +563,10 @@ static void run_with_faults(place *p, bool memory) {
             p->allocator.fail_at = 0;
             assert_int_equal(p->files.open_files, 0);
             assert_int_equal(p->files.mappings, 0);
+            half_files = 0;
+            each_name(p->folder, count_half);
+            if (!for_good)
+                assert_int_equal(half_files, 0); /* it could be taken away */
             assert_int_equal(look(p, 5), !status);
             must_put(p, 5);
             assert_int_equal(look(p, 5), 1);
@@ -590,6 +618,7 @@ int main(void) {
         CASE(a_time_that_has_not_come_is_no_use),
         CASE(what_is_kept_does_not_go),
         CASE(a_smaller_limit_is_met_by_the_next_put),
+        CASE(the_limit_holds_whoever_writes_too),
         CASE(the_floor_stays_free),
         CASE(files_may_vanish_at_any_time),
         CASE(a_file_cut_short_before_it_is_copied_is_not_found),

@@ -1,4 +1,5 @@
 /* Contexts, the rules of option and result structs, cancel handles, log, and use after fork. */
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -160,6 +161,38 @@ static void every_failing_allocation_is_survived(void **state) {
     }
 }
 
+static void a_cache_dir_is_made_or_refused(void **state) {
+    satchel_context *context;
+    satchel_error error;
+    char folder[64], path[80];
+    struct stat info;
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%.40s/satchel-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(folder));
+    satchel_context_options options = {
+        .struct_size = sizeof options, .threads = 1, .cache_dir = path};
+    snprintf(path, sizeof path, "%s/cache", folder);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(sat_context_open(&context, &options, &error), SATCHEL_OK);
+        assert_non_null(context->cache);
+        sat_context_release(context);
+        assert_int_equal(stat(path, &info), 0);
+        assert_true(S_ISDIR(info.st_mode));
+    }
+    rmdir(path);
+    snprintf(path, sizeof path, "%s/no/cache", folder);
+    assert_int_equal(sat_context_open(&context, &options, &error), SATCHEL_NOT_FOUND);
+    assert_non_null(strstr(error.message, path));
+    assert_null(context);
+    path[0] = 0;
+    assert_int_equal(sat_context_open(&context, &options, &error), SATCHEL_INVALID_ARGUMENT);
+    options.cache_dir = NULL;
+    assert_int_equal(sat_context_open(&context, &options, &error), SATCHEL_OK);
+    assert_null(context->cache);
+    sat_context_release(context);
+    rmdir(folder);
+}
+
 static void references_are_counted(void **state) {
     test_allocator test = {0};
     satchel_allocator table = test_allocator_table(&test);
@@ -278,6 +311,7 @@ int main(void) {
         cmocka_unit_test(a_context_has_its_parts),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(every_failing_allocation_is_survived),
+        cmocka_unit_test(a_cache_dir_is_made_or_refused),
         cmocka_unit_test(references_are_counted),
         cmocka_unit_test(the_log_is_filtered),
         cmocka_unit_test(a_child_of_fork_is_told),
