@@ -2,6 +2,7 @@
 """Time to the first token of a follow-up in a relaunched process, with saved KV and without.
 
     bench/saved_kv.py BUILD [--context N] [--question N] [--threads N] [--rounds N] [--type TYPE]
+                      [--kv f16,q8_0,f32]
 
 BUILD is configured with -Dbench=true. The model has the shape of Qwen3-0.6B and random weights
 (tests/support/make_model.py, which needs the peers: scripts/setup --peers); it is kept in the cache
@@ -19,7 +20,6 @@ from pathlib import Path
 import beside
 
 SHAPE = "qwen3-0.6b"
-TYPES = ("f16", "q8_0", "f32")
 
 
 def make_model(kind):
@@ -51,6 +51,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--type", default="q4_0", help="of the weights")
+    parser.add_argument("--kv", default="f16,q8_0,f32", help="types of keys and values")
     options = parser.parse_args()
     program = Path(options.build) / "bench" / "saved_kv_bench"
     if not program.exists():
@@ -59,7 +60,7 @@ def main():
     print(f"{beside.machine()}; {options.threads} threads; {SHAPE} {options.type}, random weights; "
           f"a question of {options.question} tokens over {options.context}\n", flush=True)
     rows, worst = [], float("inf")
-    for kv in TYPES:
+    for kv in options.kv.split(","):
         with tempfile.TemporaryDirectory(dir=beside.CACHE) as folder:
             first = launch(program, model, folder, options, kv, save=True)
             if first["saved"] < options.context // 64 * 64:
