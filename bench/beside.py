@@ -87,14 +87,20 @@ def machine():
     return f"{name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
 
 
-def roof(build, threads, level):
-    """GFLOP/s of fused multiply-adds and Gop/s of int8 products of all threads; 0: not known."""
+def roofs(build, threads, level="best"):
+    """GFLOP/s of fused multiply-adds, Gop/s of int8 products and GB/s of reading memory, of all
+    threads; 0: not known."""
     program = Path(build) / "bench" / "roof"
     if not program.exists():
         sys.exit(f"no {program}: configure the build with -Dbench=true")
     said = subprocess.run([str(program), str(threads), level], text=True, stdout=subprocess.PIPE,
                           check=True).stdout.split()
-    return float(said[0]), float(said[1])
+    return float(said[0]), float(said[1]), float(said[2])
+
+
+def roof(build, threads, level):
+    """The first two of roofs()."""
+    return roofs(build, threads, level)[:2]
 
 
 def in_turn(sides, rounds):

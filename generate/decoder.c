@@ -132,6 +132,7 @@ static satchel_status make(sat_decoder **out, satchel_context *context, sat_gguf
     decoder->files = files;
     decoder->kernels = sat_kernels_for(context->cpu_level);
     decoder->matmul = sat_matmul_kernels_for(context->cpu_level);
+    decoder->steps = sat_step_kernels_for(context->cpu_level);
     sat_arena_init(&decoder->arena, &context->memory);
     satchel_status status = fill(decoder, name, error);
     if (status)

@@ -5,19 +5,43 @@
  *
  * A row's result depends on its position alone: it meets the pages in order from the one that holds
  * the first position it sees, each page's sum is made by itself and then joined. What other rows
- * run beside it, and how many threads there are, changes nothing.
+ * run beside it, and how many threads there are, changes nothing. So rows share a page's keys and
+ * values while these are in the cache: scores are made for all rows of a block, sums for all that
+ * see the same positions.
  */
 #include "generate/decoder_plan.h"
+#include "generate/matmul_kernels.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { QUERIES = 64 }; /* that share a page's keys and values while these are in the cache */
+enum {
+    QUERIES = 64, /* that share a page's keys and values while these are in the cache */
+    /* Between scores of queries: the softmax writes up to a multiple of 32 from any position on. */
+    SCORES = SAT_KV_PAGE + 32,
+    SUMS = 12 /* queries whose sums are made at a time */
+};
 
 /* Largest score and sum so far of one query. */
 typedef struct running {
     float most, sum;
 } running;
+
+/* Rows [row, row_end) and the queries of one key head: query q is row q / group. */
+typedef struct block {
+    const sat_paged_attention *attention;
+    const sat_decoder *decoder;
+    const sat_decoder_work *w;
+    size_t head, row, row_end, group, dim, window;
+    float *scores; // (queries, SCORES)
+    float *parts;  // (SUMS, dim)
+    running *states;
+} block;
+
+/* Positions [begin, end). */
+typedef struct span {
+    size_t begin, end;
+} span;
 
 static size_t block_rows(const sat_decoder_plan *plan) {
     size_t group = plan->heads / plan->kv_heads;
@@ -25,85 +49,124 @@ static size_t block_rows(const sat_decoder_plan *plan) {
 }
 
 size_t sat_paged_attention_floats(const sat_decoder_plan *plan) {
-    size_t group = plan->heads / plan->kv_heads;
-    return 2 * SAT_KV_PAGE * plan->head + 2 * block_rows(plan) * group;
+    size_t queries = block_rows(plan) * (plan->heads / plan->kv_heads);
+    return (2 * SAT_KV_PAGE + SUMS) * plan->head + queries * (SCORES + 2);
 }
 
-/* One query and the keys and values (count, dim) of a page it sees; joins the page's part to
- * `out`. */
-static void meet_page(const sat_sequence *sequence, const float *q, const float *keys,
-                      const float *values, size_t count, running *state, float *out) {
-    const sat_decoder *decoder = sequence->decoder;
-    size_t dim = decoder->plan.head;
-    float scale = decoder->plan.attention_scale, part[SAT_DECODER_MAX_HEAD];
-    float scores[SAT_KV_PAGE];
-    decoder->context->vector->dot_rows(scores, keys, q, count, dim);
-    float most = scores[0];
-    for (size_t i = 1; i < count; i++)
-        most = scores[i] > most ? scores[i] : most;
-    most *= scale;
-    float sum = decoder->kernels->softmax(scores, scale, count);
-    memset(part, 0, dim * sizeof *part);
-    for (size_t j = 0; j < count; j++) {
-        const float *value = values + j * dim;
-        for (size_t i = 0; i < dim; i++)
-            part[i] += scores[j] * value[i];
+/* What a row sees of the positions of a page. */
+static span seen_of(const block *b, size_t row, span page) {
+    size_t end = b->attention->first + row + 1;
+    size_t begin = b->window && end > b->window ? end - b->window : 0;
+    begin = begin > page.begin ? begin : page.begin;
+    end = end < page.end ? end : page.end;
+    return (span){begin, end > begin ? end : begin};
+}
+
+static const float *query_of(const block *b, size_t query) {
+    const sat_rows *rows = &b->w->qkv;
+    return rows->data + (b->row + query / b->group) * rows->stride +
+           (b->head * b->group + query % b->group) * b->dim;
+}
+
+static float *out_of(const block *b, size_t query) {
+    const sat_rows *rows = &b->w->attended.rows;
+    return rows->data + (b->row + query / b->group) * rows->stride +
+           (b->head * b->group + query % b->group) * b->dim;
+}
+
+/* Scores of all queries with `count` keys from key `from` on; those a row does not see too. */
+static void score(const block *b, const sat_value_rows *keys, size_t from, size_t count) {
+    size_t rows = b->row_end - b->row, stride = b->w->qkv.stride, n;
+    for (size_t j = from; j < from + count; j += n) {
+        n = from + count - j < SAT_FLOAT_ROWS ? from + count - j : SAT_FLOAT_ROWS;
+        const uint8_t *at = keys->data + j * keys->row_bytes;
+        if (rows == 1) /* its queries are the rows of the product */
+            b->decoder->matmul->multiply_float(b->scores + j, SCORES, query_of(b, 0), b->dim, at,
+                                               keys->row_bytes, keys->type, n, b->dim, b->group);
+        for (size_t g = 0; g < b->group && rows > 1; g++)
+            b->decoder->matmul->multiply_float(b->scores + g * SCORES + j, b->group * SCORES,
+                                               query_of(b, g), stride, at, keys->row_bytes,
+                                               keys->type, n, b->dim, rows);
     }
+}
+
+/* Joins a page's part, of weights relative to `most`, to what a query has so far. */
+static void join(const block *b, size_t query, const float *part, running now) {
+    running *state = &b->states[query];
+    float *restrict out = out_of(b, query);
     if (state->sum == 0) {
-        *state = (running){most, sum};
-        memcpy(out, part, dim * sizeof *out);
+        *state = now;
+        memcpy(out, part, b->dim * sizeof *out);
         return;
     }
-    float largest = most > state->most ? most : state->most;
-    float before = expf(state->most - largest), now = expf(most - largest);
-    *state = (running){largest, state->sum * before + sum * now};
-    for (size_t i = 0; i < dim; i++)
-        out[i] = out[i] * before + part[i] * now;
+    float most = now.most > state->most ? now.most : state->most;
+    float before = expf(state->most - most), weight = expf(now.most - most);
+    *state = (running){most, state->sum * before + now.sum * weight};
+    for (size_t i = 0; i < b->dim; i++)
+        out[i] = out[i] * before + part[i] * weight;
 }
 
-/* Rows [row, row_end) of one key head. */
-static void attend_block(const sat_paged_attention *a, size_t head, size_t row, size_t row_end,
-                         float *scratch) {
-    const sat_sequence *sequence = a->sequence;
-    const sat_decoder_plan *plan = &sequence->decoder->plan;
-    const sat_decoder_work *w = &sequence->work;
-    size_t group = plan->heads / plan->kv_heads, dim = plan->head;
-    size_t window = plan->layers[a->layer].window;
-    size_t last = a->first + row_end, seen = 0; /* positions: the end of all, the first seen */
-    float *keys_at = scratch, *values_at = scratch + SAT_KV_PAGE * dim;
-    running *states = (running *)(void *)(scratch + 2 * SAT_KV_PAGE * dim);
-    memset(states, 0, (row_end - row) * group * sizeof *states);
-    if (window && a->first + row + 1 > window)
-        seen = a->first + row + 1 - window;
-    for (size_t page = seen / SAT_KV_PAGE; page * SAT_KV_PAGE < last; page++) {
-        size_t start = page * SAT_KV_PAGE;
-        size_t held = last - start < SAT_KV_PAGE ? last - start : SAT_KV_PAGE;
-        const float *keys =
-            sat_kv_load(&sequence->kv, a->layer, SAT_KV_KEY, page, head, held, keys_at);
-        const float *values =
-            sat_kv_load(&sequence->kv, a->layer, SAT_KV_VALUE, page, head, held, values_at);
-        for (size_t r = row; r < row_end; r++) {
-            size_t end = a->first + r + 1, from = window && end > window ? end - window : 0;
-            size_t to = end < start + held ? end : start + held;
-            from = from > start ? from : start;
-            if (from >= to)
-                continue;
-            for (size_t g = 0; g < group; g++) {
-                size_t column = (head * group + g) * dim;
-                meet_page(sequence, w->qkv.data + r * w->qkv.stride + column,
-                          keys + (from - start) * dim, values + (from - start) * dim, to - from,
-                          &states[(r - row) * group + g],
-                          w->attended.rows.data + r * w->attended.rows.stride + column);
-            }
-        }
+/* Queries [query, end), at most SUMS, which see the same positions of a page, values[from …]. */
+static void meet(const block *b, size_t query, size_t end, const sat_value_rows *values,
+                 size_t from, size_t count) {
+    float scale = b->decoder->plan.attention_scale;
+    running now[SUMS];
+    for (size_t q = query; q < end; q++) {
+        float *scores = b->scores + q * SCORES + from, most = scores[0];
+        for (size_t i = 1; i < count; i++)
+            most = scores[i] > most ? scores[i] : most;
+        float sum = b->decoder->kernels->softmax(scores, scale, count);
+        now[q - query] = (running){most * scale, sum};
     }
-    for (size_t r = row; r < row_end; r++) {
-        float *out = w->attended.rows.data + r * w->attended.rows.stride + head * group * dim;
-        for (size_t g = 0; g < group; g++, out += dim) {
-            float sum = states[(r - row) * group + g].sum;
-            for (size_t i = 0; i < dim; i++)
-                out[i] /= sum;
+    sat_value_rows seen = *values;
+    seen.data += from * seen.row_bytes;
+    b->decoder->steps->weigh(b->parts, b->dim, b->scores + query * SCORES + from, SCORES, &seen,
+                             count, b->dim, end - query);
+    for (size_t q = query; q < end; q++)
+        join(b, q, b->parts + (q - query) * b->dim, now[q - query]);
+}
+
+/* All rows meet a page, which ends with the last one's position at most. */
+static void meet_page(const block *b, const sat_value_rows *keys, const sat_value_rows *values,
+                      span page) {
+    size_t queries = (b->row_end - b->row) * b->group, end;
+    size_t first = seen_of(b, b->row, page).begin; /* no later row sees what is before */
+    score(b, keys, first - page.begin, page.end - first);
+    for (size_t query = 0; query < queries; query = end) {
+        span seen = seen_of(b, b->row + query / b->group, page), next = seen;
+        for (end = query + 1; end < queries && end - query < SUMS; end++) {
+            next = seen_of(b, b->row + end / b->group, page);
+            if (next.begin != seen.begin || next.end != seen.end)
+                break;
         }
+        if (seen.begin < seen.end)
+            meet(b, query, end, values, seen.begin - page.begin, seen.end - seen.begin);
+    }
+}
+
+static void attend_block(const block *b, float *scratch) {
+    const sat_paged_attention *a = b->attention;
+    const sat_kv *kv = &a->sequence->kv;
+    size_t queries = (b->row_end - b->row) * b->group;
+    size_t last = a->first + b->row_end, first = 0; /* the end of all positions, the first seen */
+    float *keys_at = scratch, *values_at = scratch + SAT_KV_PAGE * b->dim;
+    memset(b->states, 0, queries * sizeof *b->states);
+    if (b->window && a->first + b->row + 1 > b->window)
+        first = a->first + b->row + 1 - b->window;
+    for (size_t page = first / SAT_KV_PAGE; page * SAT_KV_PAGE < last; page++) {
+        span held = {page * SAT_KV_PAGE, (page + 1) * SAT_KV_PAGE};
+        held.end = held.end < last ? held.end : last;
+        size_t count = held.end - held.begin;
+        sat_value_rows keys =
+            sat_kv_load(kv, a->layer, SAT_KV_KEY, page, b->head, count, keys_at);
+        sat_value_rows values =
+            sat_kv_load(kv, a->layer, SAT_KV_VALUE, page, b->head, count, values_at);
+        meet_page(b, &keys, &values, held);
+    }
+    for (size_t q = 0; q < queries; q++) {
+        float *out = out_of(b, q), sum = b->states[q].sum;
+        for (size_t i = 0; i < b->dim; i++)
+            out[i] /= sum;
     }
 }
 
@@ -111,12 +174,23 @@ static void attend_items(void *user, int thread, size_t begin, size_t end) {
     const sat_paged_attention *a = user;
     const sat_decoder_plan *plan = &a->sequence->decoder->plan;
     const sat_decoder_work *w = &a->sequence->work;
-    size_t step = block_rows(plan), blocks = (a->rows + step - 1) / step;
+    size_t step = block_rows(plan), blocks = (a->rows + step - 1) / step, dim = plan->head;
     float *scratch = w->thread + (size_t)thread * w->thread_floats;
+    block b = {.attention = a,
+               .decoder = a->sequence->decoder,
+               .w = w,
+               .group = plan->heads / plan->kv_heads,
+               .dim = dim,
+               .window = plan->layers[a->layer].window};
+    b.parts = scratch + 2 * SAT_KV_PAGE * dim;
+    b.scores = b.parts + SUMS * dim;
+    b.states = (running *)(void *)(b.scores + step * b.group * SCORES);
     for (size_t item = begin; item < end && !sat_cancelled(a->cancel); item++) {
         /* The last rows see most: they go first, so that no thread is left with them. */
-        size_t row = (blocks - 1 - item % blocks) * step;
-        attend_block(a, item / blocks, row, row + step < a->rows ? row + step : a->rows, scratch);
+        b.head = item / blocks;
+        b.row = (blocks - 1 - item % blocks) * step;
+        b.row_end = b.row + step < a->rows ? b.row + step : a->rows;
+        attend_block(&b, scratch);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "generate/kv.h"
 #include "generate/matmul.h"
 #include "generate/rope.h"
+#include "generate/steps.h"
 
 enum {
     SAT_DECODER_MAX_LAYERS = 512,
@@ -69,6 +70,7 @@ struct sat_decoder {
     uint64_t arena_bytes;
     const sat_kernels *kernels;
     const sat_matmul_kernels *matmul;
+    const sat_step_kernels *steps;
     sat_decoder_plan plan;
     int64_t parameters;
     uint64_t weight_bytes;

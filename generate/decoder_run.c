@@ -37,21 +37,6 @@ static float *row_of(const sat_rows *rows, size_t row) {
     return rows->data + row * rows->stride;
 }
 
-/* RMSNorm (Zhang and Sennrich 2019); out may be x. */
-static void rms_norm(float *out, const float *x, const float *weight, size_t n, float epsilon) {
-    double lane[4] = {0};
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (size_t j = 0; j < 4; j++)
-            lane[j] += (double)x[i + j] * (double)x[i + j];
-    for (size_t j = 0; i < n; i++, j++)
-        lane[j] += (double)x[i] * (double)x[i];
-    double mean = ((lane[0] + lane[2]) + (lane[1] + lane[3])) / (double)n;
-    float scale = (float)(1 / sqrt(mean + (double)epsilon));
-    for (i = 0; i < n; i++)
-        out[i] = x[i] * scale * weight[i];
-}
-
 static unsigned form_of(const sat_weight *weight) {
     return 1U << sat_matrix_form(&weight->matrix);
 }
@@ -184,18 +169,19 @@ typedef struct joint {
 static void join_rows(void *user, int thread, size_t begin, size_t end) {
     const joint *j = user;
     const pass *p = j->p;
+    const sat_step_kernels *steps = p->decoder->steps;
     size_t n = p->plan->dimension;
     for (size_t row = begin; row < end && !sat_cancelled(p->cancel); row++) {
         float *x = row_of(&p->w->x, row + j->skipped);
         if (j->add) {
             float *y = row_of(&p->w->block, row);
             if (j->post)
-                rms_norm(y, y, j->post, n, p->plan->epsilon);
+                steps->rms_norm(y, y, j->post, n, p->plan->epsilon);
             for (size_t i = 0; i < n; i++)
                 x[i] += y[i];
         }
         if (j->norm) {
-            rms_norm(row_of(&p->w->normed.rows, row), x, j->norm, n, p->plan->epsilon);
+            steps->rms_norm(row_of(&p->w->normed.rows, row), x, j->norm, n, p->plan->epsilon);
             quantize_row(p, &p->w->normed, j->forms, row);
         }
     }
@@ -206,6 +192,7 @@ static void place_rows(void *user, int thread, size_t begin, size_t end) {
     const pass *p = user;
     const sat_decoder_plan *plan = p->plan;
     const sat_decoder_layer *layer = p->layer;
+    const sat_step_kernels *steps = p->decoder->steps;
     size_t dim = plan->head, turned = plan->heads + plan->kv_heads;
     for (size_t row = begin; row < end && !sat_cancelled(p->cancel); row++) {
         float *q = row_of(&p->w->qkv, row), *k = q + plan->heads * dim;
@@ -214,9 +201,11 @@ static void place_rows(void *user, int thread, size_t begin, size_t end) {
             float *head = q + h * dim;
             const float *norm = h < plan->heads ? layer->q_norm : layer->k_norm;
             if (norm)
-                rms_norm(head, head, norm, dim, plan->epsilon);
-            if (layer->rope)
-                sat_rope_turn(head, angles, plan->rotated, plan->arch->pairs);
+                steps->rms_norm(head, head, norm, dim, plan->epsilon);
+            if (layer->rope && plan->arch->pairs == SAT_ROPE_HALVES)
+                steps->turn(head, angles, plan->rotated / 2);
+            else if (layer->rope)
+                sat_rope_turn_neighbours(head, angles, plan->rotated);
         }
         sat_kv_store(&p->sequence->kv, p->index, SAT_KV_KEY, p->first + row, k);
         sat_kv_store(&p->sequence->kv, p->index, SAT_KV_VALUE, p->first + row,
@@ -230,29 +219,13 @@ static void attended_rows(void *user, int thread, size_t begin, size_t end) {
         quantize_row(p, &p->w->attended, form_of(&p->layer->output), row);
 }
 
-static float silu(float x) {
-    return x / (1 + expf(-x));
-}
-
-/* Hendrycks and Gimpel 2016, their tanh form */
-static float gelu_tanh(float x) {
-    return 0.5f * x * (1 + tanhf(0.797884560802865355879892f * x * (1 + 0.044715f * x * x)));
-}
-
 /* wide (rows, 2 · ffn): gate and up → hidden (rows, ffn) */
 static void gate_rows(void *user, int thread, size_t begin, size_t end) {
     const pass *p = user;
     size_t n = p->plan->ffn;
     for (size_t row = begin; row < end && !sat_cancelled(p->cancel); row++) {
         float *gate = row_of(&p->w->wide, row);
-        const float *up = gate + n;
-        if (p->plan->arch->gate == SAT_GATE_SILU) {
-            for (size_t i = 0; i < n; i++)
-                gate[i] = silu(gate[i]) * up[i];
-        } else {
-            for (size_t i = 0; i < n; i++)
-                gate[i] = gelu_tanh(gate[i]) * up[i];
-        }
+        p->decoder->steps->gate(gate, gate + n, n, p->plan->arch->gate);
         quantize_row(p, &p->w->hidden, form_of(&p->layer->down), row);
     }
 }

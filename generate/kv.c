@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "generate/decoder.h"
+#include "generate/gguf.h"
 
 enum { BLOCK = 32, BLOCK_BYTES = 34 };
 
@@ -102,41 +103,22 @@ void sat_kv_return(sat_kv *kv, size_t position) {
 
 /* ------------------------------------------------------------------ rows */
 
-/* The nearest IEEE half, ties to even; too large becomes infinite. */
-static uint16_t half_of(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
-    if (magnitude > 0x7f800000u)
-        return (uint16_t)(sign | 0x7e00u);
-    if (magnitude >= 0x477ff000u) /* 65520 */
-        return (uint16_t)(sign | 0x7c00u);
-    if (magnitude < 0x38800000u) { /* subnormal: steps of 2^-24, rounded by the addition */
-        float shifted, least = 0.5f;
-        memcpy(&shifted, &magnitude, sizeof shifted);
-        shifted += least;
-        memcpy(&magnitude, &shifted, sizeof magnitude);
-        return (uint16_t)(sign | (magnitude - 0x3f000000u));
-    }
-    magnitude += 0xfffu + (magnitude >> 13 & 1);
-    return (uint16_t)(sign | (magnitude - 0x38000000u) >> 13);
-}
-
-static void quantize(uint8_t *out, const float *x) {
+static void quantize(const sat_step_kernels *steps, uint8_t *out, const float *x) {
     float most = 0;
+    uint16_t half;
     for (int i = 0; i < BLOCK; i++) {
         float size = fabsf(x[i]);
         if (!(size <= most)) /* a NaN wins and stays */
             most = size;
     }
     float scale = most / 127, inverse = scale > 0 ? 127 / most : 0;
-    uint16_t half = half_of(scale);
+    steps->to_f16(&half, &scale, 1);
     memcpy(out, &half, sizeof half);
     for (int i = 0; i < BLOCK; i++) {
-        float steps = x[i] * inverse;
+        float value = x[i] * inverse;
         /* Compared so that what is no number becomes 0: its cast would be undefined. The largest
          * may come out a little above 127. */
-        out[2 + i] = (uint8_t)(int8_t)(steps > -127.5f && steps < 127.5f ? lrintf(steps) : 0);
+        out[2 + i] = (uint8_t)(int8_t)(value > -127.5f && value < 127.5f ? lrintf(value) : 0);
     }
 }
 
@@ -153,35 +135,20 @@ void sat_kv_store(const sat_kv *kv, size_t layer, int which, size_t position, co
         if (kv->type == SAT_KV_F32) {
             memcpy(row, values, kv->row_bytes);
         } else if (kv->type == SAT_KV_F16) {
-            for (size_t i = 0; i < n; i++) {
-                uint16_t half = half_of(values[i]);
-                memcpy(row + i * sizeof half, &half, sizeof half);
-            }
+            kv->steps->to_f16((uint16_t *)(void *)row, values, n);
         } else {
             for (size_t i = 0; i < n; i += BLOCK, row += BLOCK_BYTES)
-                quantize(row, values + i);
+                quantize(kv->steps, row, values + i);
         }
     }
 }
 
-const float *sat_kv_load(const sat_kv *kv, size_t layer, int which, size_t page, size_t head,
-                         size_t count, float *scratch) {
+sat_value_rows sat_kv_load(const sat_kv *kv, size_t layer, int which, size_t page, size_t head,
+                           size_t count, float *scratch) {
     const uint8_t *row = row_at(kv, layer, which, page, head, 0);
-    size_t n = kv->head_dim;
-    if (kv->type == SAT_KV_F32)
-        return (const float *)(const void *)row; /* pages and rows of floats are aligned */
-    if (kv->type == SAT_KV_F16) {
-        kv->vector->from_f16(scratch, (const uint16_t *)(const void *)row, count * n);
-        return scratch;
-    }
-    float *out = scratch;
-    for (size_t block = 0; block < count * (n / BLOCK); block++, row += BLOCK_BYTES, out += BLOCK) {
-        uint16_t half;
-        float scale;
-        memcpy(&half, row, sizeof half);
-        kv->vector->from_f16(&scale, &half, 1);
-        for (int i = 0; i < BLOCK; i++)
-            out[i] = scale * (float)(int8_t)row[2 + i];
-    }
-    return scratch;
+    if (kv->type != SAT_KV_Q8_0)
+        return (sat_value_rows){row, kv->row_bytes,
+                                kv->type == SAT_KV_F32 ? SAT_GGML_F32 : SAT_GGML_F16};
+    kv->steps->from_q8_0(scratch, row, count * (kv->head_dim / BLOCK));
+    return (sat_value_rows){(const uint8_t *)scratch, kv->head_dim * sizeof(float), SAT_GGML_F32};
 }

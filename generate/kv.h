@@ -15,12 +15,13 @@
 #define SATCHEL_GENERATE_KV_H
 
 #include "base/base.h"
+#include "generate/steps.h"
 
 enum { SAT_KV_PAGE = 64 };
 
 /* Names how tokens become the bits of a page: its form, the kernels, every order of summation. Raise
  * it with any change to one of them, so that pages saved by an older library are not found. */
-enum { SAT_KV_CONTRACT = 1 };
+enum { SAT_KV_CONTRACT = 2 };
 
 typedef struct sat_kv_slot {
     uint8_t *own;
@@ -30,7 +31,7 @@ typedef struct sat_kv_slot {
 typedef struct sat_kv {
     satchel_context *context; /* gives lent pages back */
     sat_memory *memory;
-    const sat_vector_kernels *vector;
+    const sat_step_kernels *steps;
     size_t layers, heads, head_dim;
     int32_t type;     /* SAT_KV_* */
     size_t row_bytes; /* of one head at one position */
@@ -45,7 +46,7 @@ enum { SAT_KV_KEY = 0, SAT_KV_VALUE = 1 };
 /* Bytes that `positions` positions take; 0 if the type cannot hold such heads, SIZE_MAX on
  * overflow. */
 size_t sat_kv_size(const sat_kv *kv, size_t positions);
-/* context, layers, heads, head_dim, type, memory and vector are set. Takes all pages. */
+/* context, layers, heads, head_dim, type, memory and steps are set. Takes all pages. */
 satchel_status sat_kv_open(sat_kv *kv, size_t positions, satchel_error *error);
 void sat_kv_close(sat_kv *kv);
 /* Reads `page` from a mapping of page_bytes, which is owned from here on. */
@@ -57,9 +58,9 @@ void sat_kv_own(sat_kv *kv, size_t position, size_t end);
 void sat_kv_return(sat_kv *kv, size_t position);
 /* values: (heads, head_dim) of one position. */
 void sat_kv_store(const sat_kv *kv, size_t layer, int which, size_t position, const float *values);
-/* The first `count` positions of a page, one head, as floats (count, head_dim): in place, or in
- * `scratch`. */
-const float *sat_kv_load(const sat_kv *kv, size_t layer, int which, size_t page, size_t head,
-                         size_t count, float *scratch);
+/* The first `count` positions of a page, one head, (count, head_dim): as they are held, or as floats
+ * in `scratch`, of which F32 and F16 need none. */
+sat_value_rows sat_kv_load(const sat_kv *kv, size_t layer, int which, size_t page, size_t head,
+                           size_t count, float *scratch);
 
 #endif

@@ -111,6 +111,19 @@ void sat_operand_init(sat_operand *operand, sat_form form, size_t rows, size_t k
     operand->sums = (int16_t *)at;
 }
 
+sat_operand sat_operand_from(const sat_operand *operand, size_t row) {
+    sat_operand from = *operand;
+    size_t blocks = from.k / forms[from.form].block;
+    if (from.x.data)
+        from.x.data += row * from.x.stride;
+    if (!from.values)
+        return from;
+    from.values += row * from.k;
+    from.scales += row * blocks;
+    from.sums += row * blocks * forms[from.form].sums;
+    return from;
+}
+
 void sat_operand_quantize(const sat_matmul_kernels *kernels, sat_operand *operand,
                           const sat_rows *x, size_t row, size_t row_end) {
     if (!operand->values) /* floats are read where they are */
@@ -208,6 +221,13 @@ static void strip_of_integers(const sat_matmul_kernels *kernels, const sat_matri
     /* The next strip, or what is in the cache already. */
     const uint8_t *ahead =
         rows[0] + (matrix->n - first >= 2 * SAT_STRIP ? SAT_STRIP : 0) * matrix->row_bytes;
+    if (run->rows <= SAT_FEW && kernels->multiply_few) {
+        sat_operand_part part = part_of(run, 0);
+        size_t blocks = matrix->k / forms[run->operand->form].block;
+        if (kernels->multiply_few(run->acc, run->acc_stride, &part, matrix->type, rows, blocks,
+                                  run->rows, ahead))
+            return;
+    }
     if (run->operand->form == SAT_FORM_32)
         run_32(kernels, matrix, rows, ahead, run);
     else

@@ -8,7 +8,9 @@
  *   matmul_kernels.h    the table of a level, the unpacked form
  *   matmul.c            the walk over strips; rows to int8
  *   matmul_c.c          the reference; matmul_<isa>.c the levels
- *   matmul_unpack.h     weights of all types to the unpacked form, with the widest vectors
+ *   matmul_unpack.h     weights of all types to the unpacked form, with the widest vectors,
+ *   matmul_tiles.h      many rows by what was unpacked,
+ *   matmul_few.h        and few rows by the most common types as they are unpacked: for any level
  *
  * Numeric contract, for every type, the same bits for any number of rows, range, thread, and level:
  *   F32, F16, BF16   16 lanes: lane i is one chain acc = fma(x, w, acc) over k = i, i + 16, …
@@ -75,6 +77,9 @@ void sat_operand_init(sat_operand *operand, sat_form form, size_t rows, size_t k
 /* Fills rows [row, row_end) from x (not for floats). */
 void sat_operand_quantize(const sat_matmul_kernels *kernels, sat_operand *operand,
                           const sat_rows *x, size_t row, size_t row_end);
+
+/* The operand from a row on, of which that is row 0. */
+sat_operand sat_operand_from(const sat_operand *operand, size_t row);
 
 /* The unit of ranges: strips of 32 outputs. */
 static inline size_t sat_matrix_strips(const sat_matrix *matrix) {

@@ -1,7 +1,7 @@
 /* Products with weights of all types for AVX2, FMA and F16C. */
 #include "generate/matmul_x86.h"
 
-enum { MOST = 4, SIGNED_CODES = 1 };
+enum { MOST = 4, REGISTERS = 1, FLOATS = 3, SIGNED_CODES = 1, FEW_BITS = 1 };
 
 INLINE __m256i four_bytes(const int8_t *p) {
     return _mm256_set1_epi32(word_at(p));
@@ -13,8 +13,8 @@ INLINE __m256i four_bytes(const int8_t *p) {
  * Codes of 8 bits would overflow: they are taken as signed, |code| times ±value, which is at most
  * 2·127·128 = 32512.
  */
-INLINE void add_products(__m256i *dot, const int8_t *const *rows, const uint8_t (*code)[4],
-                         const int steps, const int bits, const int M) {
+INLINE void add_products(signed_words dot[][REGISTERS], const int8_t *const *rows,
+                         const uint8_t (*code)[4], const int steps, const int bits, const int M) {
     const __m256i ones = _mm256_set1_epi16(1);
     const int depth = bits <= 4 ? 8 : bits == 5 ? 4 : bits == 6 ? 2 : 1;
     const int run = depth < steps ? depth : steps;
@@ -38,25 +38,27 @@ INLINE void add_products(__m256i *dot, const int8_t *const *rows, const uint8_t 
             }
         }
         EACH (i, M) {
-            dot[i] = _mm256_add_epi32(dot[i], _mm256_madd_epi16(sum[i], ones));
-            KEEP(dot[i]);
+            dot[i][0] += (signed_words)_mm256_madd_epi16(sum[i], ones);
+            KEEP(dot[i][0]);
         }
     }
 }
 
-INLINE __m256i add_pairs(__m256i sum, __m256i a, __m256i b) {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+INLINE signed_words dot_4(signed_words sum, words codes, int32_t x, const int bits) {
+    __m256i w = (__m256i)codes, value = _mm256_set1_epi32(x);
+    if (bits == 8) {
+        value = _mm256_sign_epi8(value, w);
+        w = _mm256_abs_epi8(w);
+    }
+    value = _mm256_maddubs_epi16(w, value);
+    return sum + (signed_words)_mm256_madd_epi16(value, _mm256_set1_epi16(1));
 }
 
-#include "generate/matmul_256.h"
+INLINE signed_words add_pairs(signed_words sum, words minimum, int32_t pair) {
+    return sum + (signed_words)_mm256_madd_epi16((__m256i)minimum, _mm256_set1_epi32(pair));
+}
 
-const sat_matmul_kernels sat_matmul_avx2 = {
-    .level = SATCHEL_CPU_AVX2,
-    .quantize_32 = quantize_32,
-    .quantize_256 = quantize_256,
-    .unpack_32 = unpack_32,
-    .unpack_256 = unpack_256,
-    .multiply_32 = multiply_32,
-    .multiply_256 = multiply_256,
-    .multiply_float = multiply_float,
-};
+#include "generate/matmul_few.h"
+#include "generate/matmul_tiles.h"
+
+KERNELS(sat_matmul_avx2, SATCHEL_CPU_AVX2);

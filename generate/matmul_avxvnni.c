@@ -2,34 +2,31 @@
  * bits. */
 #include "generate/matmul_x86.h"
 
-enum { MOST = 6, SIGNED_CODES = 0 };
+enum { MOST = 6, REGISTERS = 1, FLOATS = 3, SIGNED_CODES = 0, FEW_BITS = 0 };
 
-INLINE void add_products(__m256i *dot, const int8_t *const *rows, const uint8_t (*code)[4],
-                         const int steps, const int bits, const int M) {
+INLINE signed_words dot_4(signed_words sum, words codes, int32_t x, const int bits) {
     (void)bits;
+    return (signed_words)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)codes,
+                                                 _mm256_set1_epi32(x));
+}
+
+INLINE void add_products(signed_words dot[][REGISTERS], const int8_t *const *rows,
+                         const uint8_t (*code)[4], const int steps, const int bits, const int M) {
     EACH (k, steps) {
-        __m256i w = _mm256_load_si256((const __m256i *)(const void *)(code + k * SAT_STRIP));
+        words w = (words)_mm256_load_si256((const __m256i *)(const void *)(code + k * SAT_STRIP));
         EACH (i, M) {
-            dot[i] =
-                _mm256_dpbusd_avx_epi32(dot[i], w, _mm256_set1_epi32(word_at(rows[i] + 4 * k)));
-            KEEP(dot[i]);
+            dot[i][0] = dot_4(dot[i][0], w, word_at(rows[i] + 4 * k), bits);
+            KEEP(dot[i][0]);
         }
     }
 }
 
-INLINE __m256i add_pairs(__m256i sum, __m256i a, __m256i b) {
-    return _mm256_dpwssd_avx_epi32(sum, a, b);
+INLINE signed_words add_pairs(signed_words sum, words minimum, int32_t pair) {
+    return (signed_words)_mm256_dpwssd_avx_epi32((__m256i)sum, (__m256i)minimum,
+                                                 _mm256_set1_epi32(pair));
 }
 
-#include "generate/matmul_256.h"
+#include "generate/matmul_few.h"
+#include "generate/matmul_tiles.h"
 
-const sat_matmul_kernels sat_matmul_avxvnni = {
-    .level = SATCHEL_CPU_AVXVNNI,
-    .quantize_32 = quantize_32,
-    .quantize_256 = quantize_256,
-    .unpack_32 = unpack_32,
-    .unpack_256 = unpack_256,
-    .multiply_32 = multiply_32,
-    .multiply_256 = multiply_256,
-    .multiply_float = multiply_float,
-};
+KERNELS(sat_matmul_avxvnni, SATCHEL_CPU_AVXVNNI);

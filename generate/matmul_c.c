@@ -32,7 +32,7 @@ static int16_t sum_of(const int8_t *values, int count) {
     return (int16_t)sum;
 }
 
-void sat_quantize_32_c(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k) {
+static void quantize_32_c(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k) {
     for (; k > 0; k -= SAT_BLOCK) {
         quantize(values, scales++, x, SAT_BLOCK);
         *sums++ = sum_of(values, 16);
@@ -42,7 +42,7 @@ void sat_quantize_32_c(int8_t *values, float *scales, int16_t *sums, const float
     }
 }
 
-void sat_quantize_256_c(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k) {
+static void quantize_256_c(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k) {
     for (; k > 0; k -= SAT_SUPER_BLOCK) {
         quantize(values, scales++, x, SAT_SUPER_BLOCK);
         for (int j = 0; j < 16; j++)
@@ -201,8 +201,8 @@ static void multiply_float_c(float *out, size_t out_stride, const float *x, size
 
 const sat_matmul_kernels sat_matmul_c = {
     .level = SATCHEL_CPU_C,
-    .quantize_32 = sat_quantize_32_c,
-    .quantize_256 = sat_quantize_256_c,
+    .quantize_32 = quantize_32_c,
+    .quantize_256 = quantize_256_c,
     .unpack_32 = unpack_32_c,
     .unpack_256 = unpack_256_c,
     .multiply_32 = multiply_32_c,

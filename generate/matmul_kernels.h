@@ -51,7 +51,8 @@ typedef struct sat_strip_super {
 enum {
     SAT_SUMS_32 = 2,   /* sums of a row for a block of 32, */
     SAT_SUMS_256 = 24, /* and of 256 */
-    SAT_FLOAT_ROWS = 4 /* outputs of the float kernel at a time */
+    SAT_FLOAT_ROWS = 4, /* outputs of the float kernel at a time */
+    SAT_FEW = 4         /* rows with which weights are multiplied as they are unpacked */
 };
 
 /* Rows of an operand, from a row and a block on. */
@@ -82,6 +83,12 @@ struct sat_matmul_kernels {
     void (*multiply_256)(float *acc, size_t acc_stride, bool add, const sat_operand_part *part,
                          const sat_strip_super *strip, const sat_quant *quant, size_t blocks,
                          size_t rows);
+    /* acc (rows, 32) = part · the 32 rows of weights, all `blocks` of them, for 1 to SAT_FEW rows and
+     * the types of most files; false for others. NULL: there is nothing better than unpacking. `ahead`
+     * as above. */
+    bool (*multiply_few)(float *acc, size_t acc_stride, const sat_operand_part *part, uint32_t type,
+                         const uint8_t *const rows[SAT_STRIP], size_t blocks, size_t count,
+                         const uint8_t *ahead);
     /* out (rows, count) = x · weights of float type: rows of k weights at w + i · w_stride bytes,
      * count at most SAT_FLOAT_ROWS. */
     void (*multiply_float)(float *out, size_t out_stride, const float *x, size_t x_stride,
@@ -92,10 +99,6 @@ struct sat_matmul_kernels {
 extern const sat_matmul_kernels sat_matmul_c;
 extern const sat_matmul_kernels sat_matmul_avx2, sat_matmul_avxvnni, sat_matmul_avx512;
 extern const sat_matmul_kernels sat_matmul_neon, sat_matmul_dotprod;
-
-/* For levels that have nothing better. */
-void sat_quantize_32_c(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k);
-void sat_quantize_256_c(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k);
 
 /* Row quantization: amax below this counts as 0. */
 #define SAT_ROW_TINY 1e-30f

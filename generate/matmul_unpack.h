@@ -11,7 +11,7 @@
  *   ZIP_LOW ZIP_HIGH (a, b)        words 0 of a and b, words 1 (2 and 3) of each lane
  *   JOIN_LOW JOIN_HIGH (a, b)      words 0 and 1 (2 and 3) of a, then of b, of each lane
  *   LOOK_UP(book, index)           book[index] of each byte, index < 16; book: 16 bytes in memory
- *   STORE_HALVES(out, in)          a vector of halves as floats, exact
+ *   HALVES(p)                      as many halves in memory as a vector has words, as floats, exact
  */
 #ifndef SATCHEL_GENERATE_MATMUL_UNPACK_H
 #define SATCHEL_GENERATE_MATMUL_UNPACK_H
@@ -23,6 +23,7 @@
 typedef uint32_t words __attribute__((vector_size(16 * LANES)));
 typedef uint16_t half_words __attribute__((vector_size(8 * LANES)));
 typedef int32_t signed_words __attribute__((vector_size(16 * LANES)));
+typedef float floats __attribute__((vector_size(16 * LANES)));
 
 enum { ROWS_AT_ONCE = 4 * LANES, PIECE = 16 };
 
@@ -34,6 +35,13 @@ INLINE void store_words(void *p, words x) {
 
 INLINE words spread(uint32_t x) {
     return (words){0} + x;
+}
+
+/* Four values of a row, or two sums, as they lie in memory. */
+INLINE int32_t word_at(const void *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
 }
 
 /* Four bytes of each row. */
@@ -61,12 +69,17 @@ INLINE words nibbles(words x, int high) {
     return (high ? x >> 4 : x) & spread(0x0f0f0f0f);
 }
 
-/* The half at `at` of each row, as a float. */
-INLINE void store_halves(float *out, const uint8_t *const *rows, size_t at) {
+/* The half at `at` of each row. */
+INLINE floats halves_at(const uint8_t *const *rows, size_t at) {
     half_words x = {0};
     EACH (i, ROWS_AT_ONCE)
         x[i] = (uint16_t)(rows[i][at] | rows[i][at + 1] << 8);
-    STORE_HALVES(out, x);
+    return HALVES(&x);
+}
+
+INLINE void store_halves(float *out, const uint8_t *const *rows, size_t at) {
+    floats x = halves_at(rows, at);
+    memcpy(out, &x, sizeof x);
 }
 
 /* Weights are read by columns of a strip, which no hardware expects: so the next strip's bytes are
@@ -218,6 +231,10 @@ INLINE words byte_of(words x, int j) {
     return x >> (8 * j) & spread(255);
 }
 
+INLINE signed_words byte_signed(words x, int j) {
+    return (signed_words)(x << (24 - 8 * j)) >> 24;
+}
+
 /* Codes of `width` bits from `pieces` times 16 bytes: each run of 32 bytes holds 8 / width runs of
  * 32 codes. Bits above them from `top` (NULL: none): one a code, a plane for each 32 codes, from 32
  * bytes. */
@@ -265,16 +282,21 @@ INLINE void super_q3(sat_strip_super *out, int c, const uint8_t *const *rows) {
     store_planes(out, c, rows, 32, 2, top);
 }
 
-INLINE void super_q4_q5(sat_strip_super *out, int c, const uint8_t *const *rows, int five) {
-    words v[4], scale[8], minimum[8], top[2][4];
+/* Scales and minima of 6 bits from the first 16 bytes of a block. */
+INLINE void scales_q4_q5(words scale[8], words minimum[8], const words v[4]) {
     const words six = spread(0x3f3f3f3f), upper = spread(0x30303030);
-    transpose(v, rows, 0);
     EACH (j, 4) {
         scale[j] = byte_of(v[1] & six, j);
         minimum[j] = byte_of(v[2] & six, j);
         scale[j + 4] = byte_of(nibbles(v[3], 0) | (v[1] >> 2 & upper), j);
         minimum[j + 4] = byte_of(nibbles(v[3], 1) | (v[2] >> 2 & upper), j);
     }
+}
+
+INLINE void super_q4_q5(sat_strip_super *out, int c, const uint8_t *const *rows, int five) {
+    words v[4], scale[8], minimum[8], top[2][4];
+    transpose(v, rows, 0);
+    scales_q4_q5(scale, minimum, v);
     store_scales(out, c, scale, minimum, 0, 8);
     if (five) {
         EACH (half, 2)
@@ -288,8 +310,8 @@ INLINE void super_q4_q5(sat_strip_super *out, int c, const uint8_t *const *rows,
 INLINE void super_q6(sat_strip_super *out, int c, const uint8_t *const *rows) {
     words v[4], scale[16];
     transpose(v, rows, 192);
-    EACH (j, 16) /* signed bytes */
-        scale[j] = (words)((signed_words)(v[j / 4] << (24 - 8 * (j % 4))) >> 24);
+    EACH (j, 16)
+        scale[j] = (words)byte_signed(v[j / 4], j % 4);
     store_scales(out, c, scale, NULL, 32, 16);
     EACH (run, 2) { /* 64 bytes of lower bits and 32 of upper ones hold 128 codes */
         words high[2][4];

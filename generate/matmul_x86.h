@@ -1,5 +1,5 @@
-/* What the levels of x86-64 share in products with weights of all types: unpacking, and rows to
- * int8. */
+/* What the levels of x86-64 share in products with weights of all types: unpacking, rows to int8,
+ * sums over lanes. */
 #ifndef SATCHEL_GENERATE_MATMUL_X86_H
 #define SATCHEL_GENERATE_MATMUL_X86_H
 
@@ -25,7 +25,9 @@ INLINE __m256i two_pieces(const uint8_t *low, const uint8_t *high) {
 
 #if defined(__AVX512F__)
 #define LANES 4
-#define STORE_HALVES(out, in) _mm512_storeu_ps(out, _mm512_cvtph_ps((__m256i)(in)))
+#define HALVES(p)                                                                                  \
+    (floats) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
+#define FMA(a, b, c) (floats) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
 #define LOAD(rows, at)                                                                             \
     (words)                                                                                        \
         _mm512_inserti64x4(_mm512_castsi256_si512(two_pieces((rows)[0] + (at), (rows)[4] + (at))), \
@@ -38,7 +40,8 @@ INLINE __m256i two_pieces(const uint8_t *low, const uint8_t *high) {
     (words) _mm512_shuffle_epi8(_mm512_broadcast_i32x4(piece(book)), (__m512i)(index))
 #else
 #define LANES 2
-#define STORE_HALVES(out, in) _mm256_storeu_ps(out, _mm256_cvtph_ps((__m128i)(in)))
+#define HALVES(p) (floats) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define FMA(a, b, c) (floats) _mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))
 #define LOAD(rows, at) (words) two_pieces((rows)[0] + (at), (rows)[4] + (at))
 #define ZIP_LOW(a, b) (words) _mm256_unpacklo_epi32((__m256i)(a), (__m256i)(b))
 #define ZIP_HIGH(a, b) (words) _mm256_unpackhi_epi32((__m256i)(a), (__m256i)(b))
@@ -105,31 +108,23 @@ INLINE void quantize_block(int8_t *values, float *scale, int16_t *sums, const fl
         round_32(values + i, sums + i / 16, x + i, inverse);
 }
 
-static void quantize_32(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k) {
-    for (size_t i = 0; i < k; i += SAT_BLOCK)
-        quantize_block(values + i, scales++, sums + i / 16, x + i, SAT_BLOCK);
+/* ------------------------------------------------------------------ floats */
+
+/* Lanes i + 4, i + 2, i + 1. */
+INLINE float sum_eight(__m256 s) {
+    __m128 h = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
+    h = _mm_add_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_add_ss(h, _mm_movehdup_ps(h)));
 }
 
-static void quantize_256(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k) {
-    for (size_t i = 0; i < k; i += SAT_SUPER_BLOCK, sums += SAT_SUMS_256) {
-        quantize_block(values + i, scales++, sums, x + i, SAT_SUPER_BLOCK);
-        for (int j = 0; j < 8; j++)
-            sums[16 + j] = (int16_t)(sums[2 * j] + sums[2 * j + 1]);
-    }
-}
-
-/* ------------------------------------------------------------------ operands */
-
-/* Four values, or two sums, as they lie in memory. */
-INLINE int32_t word_at(const void *p) {
-    int32_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-/* What `offset` adds too much to the sum of 32 codes times values, or of 16. */
-INLINE int32_t surplus(const int16_t *sums, int offset, const int halves) {
-    return -offset * (halves == 2 ? sums[0] + sums[1] : sums[0]);
+INLINE float sum_lanes(const floats *lane) {
+#if defined(__AVX512F__)
+    __m512 all = (__m512)lane[0];
+    return sum_eight(
+        _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1)));
+#else
+    return sum_eight(_mm256_add_ps((__m256)lane[0], (__m256)lane[1]));
+#endif
 }
 
 #endif

@@ -47,13 +47,11 @@ void sat_rope_angles(const sat_rope *rope, size_t position, float *angles) {
     }
 }
 
-void sat_rope_turn(float *x, const float *angles, size_t rotated, sat_rope_pairs pairs) {
-    size_t half = rotated / 2;
-    for (size_t i = 0; i < half; i++) {
-        float *first = pairs == SAT_ROPE_HALVES ? x + i : x + 2 * i;
-        float *second = pairs == SAT_ROPE_HALVES ? first + half : first + 1;
-        float a = *first, b = *second, cosine = angles[i], sine = angles[half + i];
-        *first = a * cosine - b * sine;
-        *second = a * sine + b * cosine;
+void sat_rope_turn_neighbours(float *x, const float *angles, size_t rotated) {
+    const float *sines = angles + rotated / 2;
+    for (size_t i = 0; i < rotated / 2; i++) {
+        float a = x[2 * i], b = x[2 * i + 1];
+        x[2 * i] = a * angles[i] - b * sines[i];
+        x[2 * i + 1] = a * sines[i] + b * angles[i];
     }
 }

@@ -31,7 +31,7 @@ typedef struct sat_rope {
 bool sat_rope_init(sat_rope *rope, const sat_rope_settings *settings, double *frequencies);
 /* Cosines, then sines, of a position: (2, rotated / 2), times the magnitude. */
 void sat_rope_angles(const sat_rope *rope, size_t position, float *angles);
-/* Turns one head in place. */
-void sat_rope_turn(float *x, const float *angles, size_t rotated, sat_rope_pairs pairs);
+/* Turns pairs (x[2i], x[2i + 1]) of one head in place; other pairs are sat_step_kernels.turn's. */
+void sat_rope_turn_neighbours(float *x, const float *angles, size_t rotated);
 
 #endif

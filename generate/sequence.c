@@ -76,7 +76,7 @@ static sat_kv kv_of(const sat_decoder *decoder, int32_t type) {
     const sat_decoder_plan *plan = &decoder->plan;
     return (sat_kv){.context = decoder->context,
                     .memory = &decoder->context->memory,
-                    .vector = decoder->context->vector,
+                    .steps = decoder->steps,
                     .layers = plan->layer_count,
                     .heads = plan->kv_heads,
                     .head_dim = plan->head,

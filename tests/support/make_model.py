@@ -106,9 +106,23 @@ def fits(columns, kind):
 
 # ------------------------------------------------------------------ the file
 
+def mixed_kind(kind, name, layers):
+    """The type llama-quantize gives a tensor in a file of this type (Q4_K: a Q4_K_M file)."""
+    types = gguf.GGMLQuantizationType
+    if kind not in (types.Q4_0, types.Q4_K):
+        return kind
+    if not name.startswith("blk."):  # a tied table of tokens, or the head
+        return types.Q6_K
+    layer, part = int(name.split(".")[1]), name.split(".")[2]
+    eighth = layers // 8
+    more = layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
+    wanted = kind == types.Q4_K and more and part in ("attn_v", "ffn_down")
+    return types.Q6_K if wanted else kind
+
+
 class Maker:
-    def __init__(self, writer, made, kind, seed):
-        self.writer, self.made, self.kind = writer, made, kind
+    def __init__(self, writer, made, kind, seed, mixed=False):
+        self.writer, self.made, self.kind, self.mixed = writer, made, kind, mixed
         self.random = np.random.default_rng(seed)
 
     def normal(self, shape, scale):
@@ -118,6 +132,8 @@ class Maker:
         """Outputs of about `gain` for inputs of 1. A type whose blocks do not fit falls back to
         Q8_0."""
         kind = self.kind if kind is None else kind
+        if self.mixed:
+            kind = mixed_kind(kind, name, self.made["layers"])
         if not fits(columns, kind):
             kind = gguf.GGMLQuantizationType.Q8_0
         if self.made["large"]:  # one block of rows again and again: values do not matter, time does
@@ -238,9 +254,9 @@ def add_keys(writer, m):
         writer.add_rope_scaling_attn_factors(m["attn_factor"])
 
 
-def make(name, path, kind="f32", seed=20240607, parts=1, **changes):
+def make(name, path, kind="f32", seed=20240607, parts=1, mixed=False, **changes):
     """Writes the model `name` of SPECS, with other values for some of its fields. With more parts
-    files "<path>-00001-of-0000N.gguf" are written."""
+    files "<path>-00001-of-0000N.gguf" are written. mixed: types as llama-quantize mixes them."""
     m = spec(name)
     m.update(changes)
     kind = gguf.GGMLQuantizationType[kind.upper()]
@@ -248,7 +264,7 @@ def make(name, path, kind="f32", seed=20240607, parts=1, **changes):
     writer = gguf.GGUFWriter(str(path), m["arch"], split_max_tensors=each)
     add_keys(writer, m)
     add_tokenizer(writer, m)
-    Maker(writer, m, kind, seed).tensors()
+    Maker(writer, m, kind, seed, mixed).tensors()
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -11,7 +11,9 @@
 typedef struct tiny_decoder {
     const char
         *arch;     /* NULL: "llama"; also qwen3, gemma3, phi3, or any name with llama's tensors */
-    uint32_t type; /* of matrices: F32 (0), F16 (1), Q8_0 (8) */
+    /* Of matrices: F32 (0), F16 (1), Q8_0 (8); of random codes Q4_0 (2), Q4_K (12), Q5_K (13),
+     * Q6_K (14). */
+    uint32_t type;
     size_t layers, dimension, heads, kv_heads, head, ffn, vocabulary, context, window;
     /* 0: 2, 64, 4, 2, 32, 96, 50, 300, none */
     const char *leave_out;   /* a tensor or key not written */

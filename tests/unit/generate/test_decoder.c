@@ -39,6 +39,22 @@ static void logits_do_not_depend_on_the_split(void **state) {
     free(parts);
 }
 
+/* All logits of a decoder on a context of its own. */
+static void logits_at(const tiny_decoder *shape, int32_t level, int32_t kv_type, float *logits) {
+    satchel_context_options options = {
+        .struct_size = sizeof options, .threads = 2, .cpu_level = level};
+    satchel_context *before = context;
+    assert_int_equal(sat_context_open(&context, &options, NULL), SATCHEL_OK);
+    assert_int_equal(context->cpu_level, level);
+    sat_decoder *decoder = open_decoder(shape);
+    sat_sequence *sequence = open_sequence(decoder, LENGTH, kv_type);
+    feed(sequence, 0, LENGTH, 90, logits);
+    sat_sequence_close(&sequence);
+    sat_decoder_close(&decoder);
+    sat_context_release(context);
+    context = before;
+}
+
 static void logits_do_not_depend_on_threads(void **state) {
     float *many = logits_new(), *single = logits_new();
     satchel_context_options options = {.struct_size = sizeof options, .threads = 1};
@@ -61,6 +77,42 @@ static void logits_do_not_depend_on_threads(void **state) {
     }
     free(many);
     free(single);
+}
+
+/* Every kernel gives the C reference's bits, so a decoder does. */
+static void logits_are_the_same_at_every_level(void **state) {
+    static const int32_t levels[] = {SATCHEL_CPU_AVX2, SATCHEL_CPU_AVXVNNI, SATCHEL_CPU_AVX512,
+                                     SATCHEL_CPU_NEON, SATCHEL_CPU_DOTPROD, SATCHEL_CPU_I8MM};
+    static const uint32_t types[] = {SAT_GGML_F32,  SAT_GGML_F16,  SAT_GGML_Q8_0, SAT_GGML_Q4_0,
+                                     SAT_GGML_Q4_K, SAT_GGML_Q6_K, SAT_GGML_Q5_K};
+    float *reference = logits_new(), *got = logits_new();
+    satchel_context *best = context;
+    size_t compared = 0;
+    for (size_t t = 0; t < SAT_COUNT(types); t++) {
+        size_t s = t % SAT_COUNT(shapes);
+        tiny_decoder shape = shapes[s];
+        shape.type = types[t];
+        if (types[t] > SAT_GGML_Q8_0) { /* blocks of 256 */
+            shape.dimension = shape.ffn = 256;
+            shape.heads = 8;
+            shape.head = 32;
+        }
+        logits_at(&shape, SATCHEL_CPU_C, kv_types[t % SAT_COUNT(kv_types)], reference);
+        for (size_t l = 0; l < SAT_COUNT(levels); l++) {
+            if (sat_cpu_choose(levels[l]) != levels[l])
+                continue;
+            logits_at(&shape, levels[l], kv_types[t % SAT_COUNT(kv_types)], got);
+            if (memcmp(reference, got, LOGITS_BYTES) != 0)
+                fail_msg("%s, type %u: level %s gives other logits than C",
+                         shape.arch ? shape.arch : "llama", types[t], sat_cpu_name(levels[l]));
+            compared++;
+        }
+    }
+    context = best;
+    if (best->cpu_level != SATCHEL_CPU_C)
+        assert_true(compared > 0);
+    free(reference);
+    free(got);
 }
 
 static void what_was_cut_off_leaves_nothing(void **state) {
@@ -436,6 +488,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_do_not_depend_on_the_split),
         cmocka_unit_test(logits_do_not_depend_on_threads),
+        cmocka_unit_test(logits_are_the_same_at_every_level),
         cmocka_unit_test(what_was_cut_off_leaves_nothing),
         cmocka_unit_test(only_the_wanted_logits_are_written),
         cmocka_unit_test(a_window_hides_what_is_before_it),
