@@ -155,7 +155,8 @@ static chat_mark mark_at(const chat_builder *text, size_t at) {
     return text->marks ? text->marks[at] : text->mark;
 }
 
-/* Cuts the text behind the last byte of the message that the answer goes on with, if one was printed. */
+/* Cuts the text behind the last byte of the message that the answer goes on with, if one was
+ * printed. */
 static bool cut_behind_message(chat_run *run, chat_builder *text) {
     if (!run->continues)
         return true;

@@ -55,8 +55,8 @@ typedef struct sat_chat_output {
  * (loop.index, lengths), and the role of a message if it is a known name ("user", "assistant", …),
  * because some templates spell a turn's token with it. All else that is printed is not.
  *
- * A part of a message's content with "apart": true keeps its borders, whether parts are joined or not:
- * what of it is printed is a part of the output, or several, with `apart` set.
+ * A part of a message's content with "apart": true keeps its borders, whether parts are joined or
+ * not: what of it is printed is a part of the output, or several, with `apart` set.
  */
 satchel_status sat_chat_render(const sat_chat_template *chat, const sat_chat_input *input,
                                sat_chat_output *out, satchel_error *error);

@@ -1,6 +1,7 @@
 /*
- * Messages on their way into a chat template: what transformers does to them first, known roles, and content in
- * parts, which is joined to one text or handed on, with the borders of parts that stand apart.
+ * Messages on their way into a chat template: what transformers does to them first, known roles,
+ * and content in parts, which is joined to one text or handed on, with the borders of parts that
+ * stand apart.
  */
 #include <string.h>
 
@@ -120,9 +121,10 @@ static bool prepare_content(message_work *w, chat_value *content) {
 /* ------------------------------------------------------------------ messages */
 
 /*
- * What transformers does to a message before the template sees it: reasoning, under whatever name, is there as
- * "thinking" (in front, unless given) and as "reasoning_content". And a known role is trusted: it is one of these
- * words whoever wrote it, and some templates spell a turn's token with it ("<|" + role + "|>").
+ * What transformers does to a message before the template sees it: reasoning, under whatever name,
+ * is there as "thinking" (in front, unless given) and as "reasoning_content". And a known role is
+ * trusted: it is one of these words whoever wrote it, and some templates spell a turn's token with
+ * it ("<|" + role + "|>").
  */
 static bool prepare_message(message_work *w, chat_value *message) {
     static const char roles[] = "system user assistant tool developer function ipython model "

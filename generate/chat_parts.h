@@ -323,8 +323,8 @@ bool sat_chat_slice(chat_run *run, const chat_value *value, const chat_value bou
 
 /* ------------------------------------------------------------------ messages (chat_messages.c) */
 
-/* The messages as the template sees them. If the answer goes on with the last one, `continues` or *generate
- * is set: an empty one is left out, and the template opens the turn. */
+/* The messages as the template sees them. If the answer goes on with the last one, `continues` or
+ * *generate is set: an empty one is left out, and the template opens the turn. */
 bool sat_chat_messages(chat_run *run, const sat_chat_input *input, const chat_list *given,
                        chat_value *out, bool *generate);
 

@@ -1,7 +1,7 @@
 /*
- * Texts of chat templates: UTF-8 with a mark for each byte, of where it comes from. Whatever is cut from a
- * text or made of it keeps its marks, byte for byte. A text that is all of one mark has no array of
- * them.
+ * Texts of chat templates: UTF-8 with a mark for each byte, of where it comes from. Whatever is cut
+ * from a text or made of it keeps its marks, byte for byte. A text that is all of one mark has no
+ * array of them.
  */
 #include <string.h>
 

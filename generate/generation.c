@@ -1,6 +1,7 @@
 /*
- * A run of a generator as a pulled stream: the prompt is read in stretches, then tokens are chosen one by one. What
- * the context holds is always `tokens`; what of it has been computed is `held`, which follows.
+ * A run of a generator as a pulled stream: the prompt is read in stretches, then tokens are chosen
+ * one by one. What the context holds is always `tokens`; what of it has been computed is `held`,
+ * which follows.
  */
 #include <string.h>
 
@@ -193,7 +194,8 @@ static void close_run(sat_stream *stream) {
 
 /* ------------------------------------------------------------------ reading */
 
-/* The sequence comes at the first call, so that a run opened early finds what the one before it leaves. */
+/* The sequence comes at the first call, so that a run opened early finds what the one before it
+ * leaves. */
 static satchel_status start(generation *run, satchel_error *error) {
     run->started = sat_clock_ms();
     /* The last token is read in any case: its logits are wanted. */
@@ -351,7 +353,7 @@ static satchel_status next_event(sat_stream *stream, satchel_event *event, satch
 }
 
 satchel_status sat_generator_run(sat_stream **out, sat_generator *generator, sat_tokens *prompt,
-                                   const satchel_generate_options *options, satchel_error *error) {
+                                 const satchel_generate_options *options, satchel_error *error) {
     static const satchel_generate_options defaults = {0};
     sat_memory *memory = &generator->context->memory;
     sat_tokens tokens = *prompt;

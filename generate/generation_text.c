@@ -1,7 +1,8 @@
 /*
- * Tokens, or bytes in pieces of any kind, to the text of an answer. Text goes out in whole characters, and only when it can no longer be part of a
- * stop string. Of several stop strings the one that is complete first ends the answer, of those that are complete
- * at the same place the longest: so it does not matter how the text came in tokens.
+ * Tokens, or bytes in pieces of any kind, to the text of an answer. Text goes out in whole
+ * characters, and only when it can no longer be part of a stop string. Of several stop strings the
+ * one that is complete first ends the answer, of those that are complete at the same place the
+ * longest: so it does not matter how the text came in tokens.
  */
 #include <string.h>
 
@@ -64,7 +65,8 @@ void sat_answer_text_close(sat_answer_text *text) {
     *text = (sat_answer_text){0};
 }
 
-/* The first stop string that is complete in text that was not looked at before; where it begins, or SIZE_MAX. */
+/* The first stop string that is complete in text that was not looked at before; where it begins, or
+ * SIZE_MAX. */
 static size_t find_stop(const sat_answer_text *text, size_t seen) {
     const sat_buffer *all = &text->pending;
     for (size_t end = seen + 1; end <= all->length; end++) {

@@ -1,5 +1,5 @@
-/* Generators: opening a decoder with all that belongs to it, what is known of it before and after, and the
- * sequence that stays between runs. */
+/* Generators: opening a decoder with all that belongs to it, what is known of it before and after,
+ * and the sequence that stays between runs. */
 #include "generate/generator_parts.h"
 
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
- * A generator: a model that writes. It joins a decoder, its tokenizer, its chat template and the adapters given
- * with it, and runs them as pulled streams.
+ * A generator: a model that writes. It joins a decoder, its tokenizer, its chat template and the
+ * adapters given with it, and runs them as pulled streams.
  *
  *   generator_parts.h     what is inside
- *   generator.c           opening, what is known, memory, the sequence that is kept between runs
+ *   generator.c           opening, what is known, memory, the sequence kept between runs
  *   generator_prompt.c    prompts and conversations as tokens
  *   generator_score.c     logits and perplexity
  *   generation.c          a run: prefill, sampling, the context's policy
@@ -16,8 +16,8 @@
 #include "generate/grammar.h"
 #include "generate/tokenizer.h"
 
-/* Many threads may use one: runs share the weights and the pool, each has a sequence of its own. It must
- * outlive its runs. */
+/* Many threads may use one: runs share the weights and the pool, each has a sequence of its own. It
+ * must outlive its runs. */
 typedef struct sat_generator sat_generator;
 
 enum {
@@ -35,9 +35,10 @@ typedef struct sat_generator_options { /* zero: defaults */
     const char *chat_template; /* instead of the file's own, NULL: the file's */
 } sat_generator_options;
 
-/* files: opened by sat_gguf_set_open; owned from here on, also on failure. options may be NULL. A chat template
- * that is missing or unsupported is no error here, but where a conversation is asked for. MEMORY_LIMIT: a
- * sequence of context_tokens would pass the context's limit, before any of it is taken. */
+/* files: opened by sat_gguf_set_open; owned from here on, also on failure. options may be NULL. A
+ * chat template that is missing or unsupported is no error here, but where a conversation is asked
+ * for. MEMORY_LIMIT: a sequence of context_tokens would pass the context's limit, before any of it
+ * is taken. */
 satchel_status sat_generator_open(sat_generator **out, satchel_context *context,
                                   sat_gguf_set *files, const char *name,
                                   const sat_generator_options *options, satchel_error *error);
@@ -56,16 +57,17 @@ int32_t sat_generator_context(const sat_generator *generator); /* tokens */
 
 /* ------------------------------------------------------------------ prompts */
 
-/* Appends the tokens of a prompt, with the token that begins a text where the file asks for one (and none
- * twice, if trusted text spells it), never with one that ends it. */
+/* Appends the tokens of a prompt, with the token that begins a text where the file asks for one
+ * (and none twice, if trusted text spells it), never with one that ends it. */
 satchel_status sat_generator_prompt(const sat_generator *generator, const sat_text_part *parts,
                                     size_t count, sat_tokens *out, satchel_error *error);
 /*
- * Appends the tokens of a conversation, rendered by the chat template; all that is in messages, tools and
- * variables is text and never a special token. options may be NULL. Messages are a JSON array; content is a
- * string or a list of parts {"type": "text", "text": "…", "apart": true}. Text parts are joined to one string,
- * unless the template prints lists alone. No token reaches over the borders of a part that is `apart`: the tokens
- * around it are the same whatever it says. UNSUPPORTED: the file has no template, or one outside the subset.
+ * Appends the tokens of a conversation, rendered by the chat template; all that is in messages,
+ * tools and variables is text and never a special token. options may be NULL. Messages are a JSON
+ * array; content is a string or a list of parts {"type": "text", "text": "…", "apart": true}. Text
+ * parts are joined to one string, unless the template prints lists alone. No token reaches over the
+ * borders of a part that is `apart`: the tokens around it are the same whatever it says.
+ * UNSUPPORTED: the file has no template, or one outside the subset.
  */
 satchel_status sat_generator_chat_prompt(const sat_generator *generator,
                                          const satchel_chat_options *options, const char *messages,
@@ -73,13 +75,14 @@ satchel_status sat_generator_chat_prompt(const sat_generator *generator,
 
 /* ------------------------------------------------------------------ scores */
 
-/* logits: (count, vocabulary_size); row i is of what comes behind tokens[i]. LIMIT: more than the context. */
+/* logits: (count, vocabulary_size); row i is of what comes behind tokens[i]. LIMIT: more than the
+ * context. */
 satchel_status sat_generator_logits(sat_generator *generator, const int32_t *tokens, size_t count,
                                     float *logits, const satchel_cancel *cancel,
                                     satchel_error *error);
-/* Perplexity of a text, in windows of the context's size that overlap by half: each token is scored once, all but
- * those of the first window with half a window before them. progress (may be NULL): SATCHEL_PHASE_PREFILL, tokens
- * scored of all. */
+/* Perplexity of a text, in windows of the context's size that overlap by half: each token is scored
+ * once, all but those of the first window with half a window before them. progress (may be NULL):
+ * SATCHEL_PHASE_PREFILL, tokens scored of all. */
 satchel_status sat_generator_perplexity(sat_generator *generator, const char *text, size_t length,
                                         satchel_progress_function progress, void *user,
                                         const satchel_cancel *cancel, satchel_perplexity *out,
@@ -88,20 +91,20 @@ satchel_status sat_generator_perplexity(sat_generator *generator, const char *te
 /* ------------------------------------------------------------------ runs */
 
 /*
- * A run. Events: PROGRESS (SATCHEL_PHASE_PREFILL: tokens of the prompt that are done, of all) before each
- * stretch of it and at its end, TOKEN, DONE. prompt is taken over and emptied, also on failure; options (may be
- * NULL) are copied. Fails up front: INVALID_ARGUMENT (an option out of range, an empty prompt), LIMIT (the
- * prompt leaves no room for an answer, or the shortest that the schema takes is longer than max_tokens or the
- * room), UNSUPPORTED and DAMAGED (schema or grammar).
+ * A run. Events: PROGRESS (SATCHEL_PHASE_PREFILL: tokens of the prompt that are done, of all)
+ * before each stretch of it and at its end, TOKEN, DONE. prompt is taken over and emptied, also on
+ * failure; options (may be NULL) are copied. Fails up front: INVALID_ARGUMENT (an option out of
+ * range, an empty prompt), LIMIT (the prompt leaves no room for an answer, or the shortest that the
+ * schema takes is longer than max_tokens or the room), UNSUPPORTED and DAMAGED (schema or grammar).
  *
- * Cancelled within one token's time, also during prefill. At the end, after an error and when closed, the
- * sequence goes back to the generator, which keeps the last one: a run whose tokens begin alike goes on from
- * there, with the same bits as from the start. With a cache_dir, whole pages of keys and values are saved before
- * DONE, and found again by runs of other processes.
+ * Cancelled within one token's time, also during prefill. At the end, after an error and when
+ * closed, the sequence goes back to the generator, which keeps the last one: a run whose tokens
+ * begin alike goes on from there, with the same bits as from the start. With a cache_dir, whole
+ * pages of keys and values are saved before DONE, and found again by runs of other processes.
  *
- * When the context is full: with SATCHEL_OVERFLOW_ERROR the answer ends (SATCHEL_FINISH_CONTEXT); with
- * SATCHEL_OVERFLOW_SHIFT the older half of what is behind the token that begins the text is forgotten and the
- * rest computed anew, exactly as if it had been all there was.
+ * When the context is full: with SATCHEL_OVERFLOW_ERROR the answer ends (SATCHEL_FINISH_CONTEXT);
+ * with SATCHEL_OVERFLOW_SHIFT the older half of what is behind the token that begins the text is
+ * forgotten and the rest computed anew, exactly as if it had been all there was.
  */
 satchel_status sat_generator_run(sat_stream **out, sat_generator *generator, sat_tokens *prompt,
                                  const satchel_generate_options *options, satchel_error *error);

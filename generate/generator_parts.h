@@ -1,4 +1,5 @@
-/* Inside the generator: what its runs and its prompts share. Only generator*.c and generation*.c include this. */
+/* Inside the generator: what its runs and its prompts share. Only generator*.c and generation*.c
+ * include this. */
 #ifndef SATCHEL_GENERATE_GENERATOR_PARTS_H
 #define SATCHEL_GENERATE_GENERATOR_PARTS_H
 
@@ -41,8 +42,8 @@ struct sat_generator {
     sat_lexicon *lexicon;         /* NULL until a grammar needs it */
 };
 
-/* A sequence that holds as many of tokens[0..most) as one that is kept does, from the first on; or an empty
- * one. */
+/* A sequence that holds as many of tokens[0..most) as one that is kept does, from the first on; or
+ * an empty one. */
 satchel_status sat_generator_take(sat_generator *generator, const int32_t *tokens, size_t most,
                                   sat_held *out, satchel_error *error);
 /* Gives it back, whatever is in it; *held is empty after. */
@@ -57,8 +58,8 @@ satchel_status sat_held_cut(sat_held *held, size_t length, satchel_error *error)
 /* The vocabulary for matchers, made at the first call. */
 satchel_status sat_generator_lexicon(sat_generator *generator, const sat_lexicon **out,
                                      satchel_error *error);
-/* Reads the file's chat template, or the one given; what is wrong with it is kept in chat_error. Fails for
- * want of memory alone. */
+/* Reads the file's chat template, or the one given; what is wrong with it is kept in chat_error.
+ * Fails for want of memory alone. */
 satchel_status sat_generator_open_chat(sat_generator *generator, const char *given,
                                        satchel_error *error);
 
@@ -76,13 +77,14 @@ typedef struct sat_answer_text {
     bool stopped; /* a stop string was found: pending ends before it */
 } sat_answer_text;
 
-/* Copies the stop strings. INVALID_ARGUMENT, INVALID_TEXT, LIMIT. tokenizer NULL: text comes as bytes. behind_text:
- * the answer goes on with a text. */
+/* Copies the stop strings. INVALID_ARGUMENT, INVALID_TEXT, LIMIT. tokenizer NULL: text comes as
+ * bytes. behind_text: the answer goes on with a text. */
 satchel_status sat_answer_text_open(sat_answer_text *text, sat_memory *memory,
                                     const sat_tokenizer *tokenizer, const char *const *stops,
                                     size_t count, bool behind_text, satchel_error *error);
 void sat_answer_text_close(sat_answer_text *text);
-/* Takes a token, or bytes; end: none more come, and all that is held is given out. false: out of memory. */
+/* Takes a token, or bytes; end: none more come, and all that is held is given out. false: out of
+ * memory. */
 bool sat_answer_text_add(sat_answer_text *text, int32_t token);
 bool sat_answer_text_add_bytes(sat_answer_text *text, const char *bytes, size_t length);
 bool sat_answer_text_end(sat_answer_text *text);

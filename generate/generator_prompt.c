@@ -54,7 +54,8 @@ static bool shows(const sat_generator *generator, const char *messages, const ch
     return found;
 }
 
-/* Most templates want content as one string; a few look for parts alone, and get them as they came. */
+/* Most templates want content as one string; a few look for parts alone, and get them as they
+ * came. */
 static bool wants_parts(const sat_generator *generator) {
 #define NEEDLE "needle in the content"
     return !shows(generator, "[{\"role\":\"user\",\"content\":\"" NEEDLE "\"}]", NEEDLE) &&

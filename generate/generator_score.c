@@ -23,16 +23,17 @@ satchel_status sat_generator_logits(sat_generator *generator, const int32_t *tok
 
 /* ------------------------------------------------------------------ perplexity */
 
-/* Rows of logits at a time: a vocabulary of 150,000 makes 10 MB of them. */
-enum { ROWS = 16 };
+/* Rows of logits at a time: as many as run through the layers together, if they take no more than
+ * 32 MiB. */
+enum { MOST_ROWS = 256, LEAST_ROWS = 16, FLOATS = 8 << 20 };
 
 typedef struct scoring {
     sat_generator *generator;
     sat_held held;
     const int32_t *tokens; /* the text's, the one that begins it included */
     size_t count, first;   /* first: tokens that every window begins with, 0 or 1 */
-    float *logits;         /* (ROWS, vocabulary) */
-    size_t vocabulary;
+    float *logits;         /* (rows, vocabulary) */
+    size_t rows, vocabulary;
     double sum; /* of surprises, in nats */
     int64_t scored;
     satchel_progress_function progress;
@@ -57,7 +58,7 @@ static double surprise(const float *logits, size_t count, int32_t token) {
 static satchel_status score(scoring *s, size_t from, size_t to) {
     satchel_status status = SATCHEL_OK;
     for (size_t at = from, n; !status && at < to; at += n) {
-        n = to - at < ROWS ? to - at : ROWS;
+        n = to - at < s->rows ? to - at : s->rows;
         status = sat_held_feed(&s->held, s->tokens + at, n, n, s->logits, s->cancel, s->error);
         for (size_t i = 0; !status && i < n; i++) {
             s->sum += surprise(s->logits + i * s->vocabulary, s->vocabulary, s->tokens[at + i + 1]);
@@ -78,9 +79,9 @@ static satchel_status report(const scoring *s) {
 }
 
 /*
- * Token `next` is the first that is not scored. A window's tokens are the first ones of the text, if it has any,
- * then `size` in a row; all are fed but the last, which is only looked for. A window begins half its size before
- * what it is to score.
+ * Token `next` is the first that is not scored. A window's tokens are the first ones of the text,
+ * if it has any, then `size` in a row; all are fed but the last, which is only looked for. A window
+ * begins half its size before what it is to score.
  */
 static satchel_status score_windows(scoring *s) {
     size_t size = s->generator->capacity - s->first, half = size / 2 ? size / 2 : 1;
@@ -112,11 +113,13 @@ static satchel_status score_tokens(scoring *s) {
     sat_memory *memory = &s->generator->context->memory;
     size_t values;
     s->vocabulary = (size_t)s->generator->about.vocabulary;
-    s->logits = sat_mul_size(s->vocabulary, ROWS, &values)
+    s->rows = FLOATS / s->vocabulary;
+    s->rows = s->rows < LEAST_ROWS ? LEAST_ROWS : s->rows > MOST_ROWS ? MOST_ROWS : s->rows;
+    s->logits = sat_mul_size(s->vocabulary, s->rows, &values)
                     ? sat_alloc_array(memory, values, sizeof *s->logits)
                     : NULL;
     if (!s->logits)
-        return sat_memory_fail(memory, s->vocabulary * ROWS * sizeof *s->logits, s->error);
+        return sat_memory_fail(memory, s->vocabulary * s->rows * sizeof *s->logits, s->error);
     satchel_status status = sat_generator_take(s->generator, s->tokens, 0, &s->held, s->error);
     if (!status)
         status = score_windows(s);

@@ -1,6 +1,6 @@
 /*
- * A tiny generator made in memory, for tests: a decoder of random weights with a small vocabulary and a chat
- * template. What it writes is noise, but the same noise each time.
+ * A tiny generator made in memory, for tests: a decoder of random weights with a small vocabulary
+ * and a chat template. What it writes is noise, but the same noise each time.
  */
 #ifndef SATCHEL_TESTS_SUPPORT_TINY_GENERATOR_H
 #define SATCHEL_TESTS_SUPPORT_TINY_GENERATOR_H

@@ -11,8 +11,8 @@ static satchel_generate_options saying(const char *grammar) {
 
 /* ------------------------------------------------------------------ greedy */
 
-/* The likeliest token each time, by logits asked for one by one; behind `first` tokens of the list only `most` may
- * stand, as a context that shifts has it. */
+/* The likeliest token each time, by logits asked for one by one; behind `first` tokens of the list
+ * only `most` may stand, as a context that shifts has it. */
 static void write_plainly(sat_generator *generator, const char *prompt, size_t count, size_t first,
                           size_t capacity, answer *out) {
     const sat_tokenizer *tokenizer = sat_generator_tokenizer(generator);

@@ -1,4 +1,5 @@
-/* Runs that are cancelled, that run out of memory, and on a small stack: an error, nothing lost, nothing leaked. */
+/* Runs that are cancelled, that run out of memory, and on a small stack: an error, nothing lost,
+ * nothing leaked. */
 #include "tests/unit/generate/generator_unit.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* Generators: opening, what is known of them, prompts and conversations as tokens, logits, perplexity. */
+/* Generators: opening, what is known of them, prompts and conversations as tokens, logits,
+ * perplexity. */
 #include "tests/unit/generate/generator_unit.h"
 
 #include <math.h>
