@@ -25,16 +25,21 @@ typedef enum sat_part {
     SAT_PART_UP,
     SAT_PART_DOWN,
     SAT_PART_FFN_POST_NORM,
+    SAT_PART_ATTN_OUTPUT_NORM, /* of encoders: of the sum */
+    SAT_PART_LAYER_NORM,
     SAT_PARTS
 } sat_part;
 
 #define SAT_HAS(part) (UINT32_C(1) << (part))
 
+#define SAT_PARTS_ATTENTION                                                                        \
+    (SAT_HAS(SAT_PART_Q) | SAT_HAS(SAT_PART_K) | SAT_HAS(SAT_PART_V) |                             \
+     SAT_HAS(SAT_PART_ATTN_OUTPUT))
 /* What every decoder here has: pre-norms, attention, a gated feed-forward network. */
 #define SAT_PARTS_PLAIN                                                                            \
-    (SAT_HAS(SAT_PART_ATTN_NORM) | SAT_HAS(SAT_PART_Q) | SAT_HAS(SAT_PART_K) |                     \
-     SAT_HAS(SAT_PART_V) | SAT_HAS(SAT_PART_ATTN_OUTPUT) | SAT_HAS(SAT_PART_FFN_NORM) |            \
+    (SAT_PARTS_ATTENTION | SAT_HAS(SAT_PART_ATTN_NORM) | SAT_HAS(SAT_PART_FFN_NORM) |              \
      SAT_HAS(SAT_PART_GATE) | SAT_HAS(SAT_PART_UP) | SAT_HAS(SAT_PART_DOWN))
+#define SAT_PARTS_OUTPUT_NORM (SAT_HAS(SAT_PART_ATTN_OUTPUT_NORM) | SAT_HAS(SAT_PART_LAYER_NORM))
 #define SAT_PARTS_QK_NORM (SAT_HAS(SAT_PART_Q_NORM) | SAT_HAS(SAT_PART_K_NORM))
 #define SAT_PARTS_POST_NORM (SAT_HAS(SAT_PART_ATTN_POST_NORM) | SAT_HAS(SAT_PART_FFN_POST_NORM))
 #define SAT_BIASES_QKV                                                                             \
@@ -47,7 +52,8 @@ typedef enum sat_rope_pairs {
     SAT_ROPE_HALVES      /* i and i + n / 2 */
 } sat_rope_pairs;
 
-typedef enum sat_gate { SAT_GATE_SILU, SAT_GATE_GELU_TANH } sat_gate;
+/* GELU: the exact one, of encoders. */
+typedef enum sat_gate { SAT_GATE_SILU, SAT_GATE_GELU_TANH, SAT_GATE_GELU } sat_gate;
 
 typedef struct sat_arch {
     const char *name; /* general.architecture; keys begin with it */

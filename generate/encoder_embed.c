@@ -1,9 +1,10 @@
 /*
  * Embedding many texts: tokens are cut at the model's limit, texts sorted by length into batches of
- * packed rows, batches handed to the thread pool one per thread, vectors written to their texts' rows.
+ * packed rows, batches handed to the thread pool one per thread, vectors written to their texts'
+ * rows.
  *
- * Work goes in slices, each one region of the pool, so that a search waiting behind an index run gets
- * its turn soon, cancelling is noticed, and memory does not grow with the number of texts.
+ * Work goes in slices, each one region of the pool, so that a search waiting behind an index run
+ * gets its turn soon, cancelling is noticed, and memory does not grow with the number of texts.
  */
 #include "generate/encoder.h"
 
@@ -71,7 +72,7 @@ static satchel_status open_job(job *j, size_t tokens, size_t n, satchel_error *e
     s->id_capacity = tokens + longest;
     if (n < s->id_capacity / longest)
         s->id_capacity = n * longest;
-    s->entry_capacity = s->id_capacity / 2; /* a text has two tokens at least */
+    s->entry_capacity = s->id_capacity; /* a text has a token at least */
     if (n < s->entry_capacity)
         s->entry_capacity = n;
     s->batch_capacity = s->entry_capacity;
@@ -109,36 +110,23 @@ static satchel_status need_scratch(job *j, size_t threads, size_t size, satchel_
 
 /* ------------------------------------------------------------------ slices */
 
-/* Appends one text's ids: [CLS], prefix and text up to the limit, [SEP]. */
+/* Appends one text's ids: prefix and text up to the limit, special tokens around them. */
 static satchel_status read_text(job *j, int32_t role, const satchel_text *text, size_t index,
                                 satchel_error *error) {
-    const sat_encoder *encoder = j->encoder;
     slice *s = &j->slice;
-    sat_wordpiece_special special = sat_wordpiece_specials(encoder->wordpiece);
-    int32_t *ids = s->ids + s->id_count;
-    sat_wordpiece_feed feed;
-    sat_wordpiece_begin(&feed, encoder->wordpiece, ids + 1, encoder->plan.max_tokens - 2, true);
-    satchel_status status =
-        sat_wordpiece_add(&feed, encoder->prefix[role], encoder->prefix_length[role], error);
-    if (!status) {
-        satchel_error inner = {0};
-        status = sat_wordpiece_add(&feed, text->data, text->length, &inner);
-        if (status)
-            return sat_fail(error, status, "text %zu: %s", index, inner.message);
-    }
+    size_t length;
+    satchel_error inner = {0};
+    satchel_status status = sat_encoder_read(j->encoder, role, text->data, text->length,
+                                             s->ids + s->id_count, &length, &inner);
     if (status)
-        return status;
-    sat_wordpiece_end(&feed);
-    size_t length = feed.count < feed.limit ? feed.count : feed.limit;
-    ids[0] = special.cls;
-    ids[length + 1] = special.sep;
-    s->entries[s->entry_count++] = (entry){index, s->id_count, length + 2};
-    s->id_count += length + 2;
+        return sat_fail(error, status, "text %zu: %s", index, inner.message);
+    s->entries[s->entry_count++] = (entry){index, s->id_count, length};
+    s->id_count += length;
     return SATCHEL_OK;
 }
 
-/* Sorts the entries by length, longest first, equal ones in order: a counting sort, since lengths are
- * bounded. */
+/* Sorts the entries by length, longest first, equal ones in order: a counting sort, since lengths
+ * are bounded. */
 static void sort_entries(slice *s, size_t longest) {
     memset(s->by_length, 0, (longest + 2) * sizeof *s->by_length);
     for (size_t i = 0; i < s->entry_count; i++)
@@ -178,12 +166,12 @@ static size_t cut_batches(job *j, float *out, size_t threads) {
             const entry *e = &s->order[text];
             s->starts[starts++] = (uint32_t)(done - base);
             memcpy(s->sorted + done, s->ids + e->first, e->length * sizeof *s->ids);
-            s->rows[text++] = out + e->text * plan->dimension;
+            s->rows[text++] = out + e->text * plan->output;
             done += e->length;
         } while (text < s->entry_count && done < goal);
         s->starts[starts++] = (uint32_t)(done - base);
         batch->texts = text - first;
-        size_t need = sat_forward_scratch(plan, done - base, s->order[first].length);
+        size_t need = sat_forward_scratch(plan, batch->texts, done - base, s->order[first].length);
         if (need == 0)
             return 0;
         scratch = need > scratch ? need : scratch;
@@ -195,9 +183,8 @@ static void run_batches(void *user, int thread, size_t begin, size_t end) {
     job *j = user;
     const sat_encoder *encoder = j->encoder;
     for (size_t i = begin; i < end && !sat_cancelled(j->cancel); i++)
-        if (!sat_forward(encoder->kernels, encoder->context->vector, &encoder->plan,
-                         &j->slice.batches[i], j->scratch + (size_t)thread * j->scratch_size,
-                         j->slice.batch_rows[i]))
+        if (!sat_forward(encoder, &j->slice.batches[i],
+                         j->scratch + (size_t)thread * j->scratch_size, j->slice.batch_rows[i]))
             atomic_store_explicit(&j->not_finite, true, memory_order_relaxed);
 }
 
@@ -234,7 +221,7 @@ static satchel_status check_call(const sat_encoder *encoder, int32_t role,
     if (n > 0 && (!texts || !out))
         return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "texts or out is NULL");
     size_t bytes;
-    if (!sat_mul_size(n, encoder->plan.dimension * sizeof(float), &bytes))
+    if (!sat_mul_size(n, encoder->plan.output * sizeof(float), &bytes))
         return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "%zu texts are impossible", n);
     for (size_t i = 0; i < n; i++)
         if (!texts[i].data && texts[i].length > 0)

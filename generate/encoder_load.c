@@ -1,20 +1,23 @@
 /*
- * Loading a text encoder: hyperparameters and tensors of a GGUF file of architecture "bert", each
- * checked against the others, and the weights packed for the kernels.
+ * Loading a text encoder: the tensors that its architecture has, each checked against the sizes,
+ * and weights of F32, F16 and Q8_0 packed for the kernels; others, and the tables of tokens and
+ * positions, stay where they are mapped. A tensor that has no place is an error: it would change
+ * the results.
  *
- * The same walk over the tensors runs twice. The first time there is no memory: it checks everything
- * and adds up what is needed. The second fills one block of that size. So a file that is too
- * large for the memory limit is refused by its whole need, before any of it is loaded.
+ * The same walk over the tensors runs twice. The first time there is no memory: it checks
+ * everything and adds up what is needed. The second fills one block of that size. So a file that is
+ * too large for the memory limit is refused by its whole need, before any of it is loaded.
  */
 #include "generate/encoder.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "generate/quants.h"
+
 typedef struct loader {
     sat_encoder *encoder;
-    const char *file;
+    sat_plan *plan;
     satchel_error *error;
     uint8_t *memory; /* NULL while measuring */
     size_t used;
@@ -25,10 +28,10 @@ typedef struct stem {
     char text[48];
 } stem;
 
-static stem layer_stem(int layer, const char *part) {
-    stem name;
-    snprintf(name.text, sizeof name.text, "blk.%d.%.24s", layer, part);
-    return name;
+static stem stem_of(const char *name) {
+    stem made;
+    snprintf(made.text, sizeof made.text, "%.40s", name);
+    return made;
 }
 
 typedef struct full_name {
@@ -38,6 +41,31 @@ typedef struct full_name {
 static full_name name_of(const stem *of, const char *suffix) {
     full_name name;
     snprintf(name.text, sizeof name.text, "%.47s.%.8s", of->text, suffix);
+    return name;
+}
+
+static const char *const part_names[SAT_PARTS] = {
+    [SAT_PART_ATTN_NORM] = "attn_norm",
+    [SAT_PART_QKV] = "attn_qkv",
+    [SAT_PART_Q] = "attn_q",
+    [SAT_PART_K] = "attn_k",
+    [SAT_PART_V] = "attn_v",
+    [SAT_PART_Q_NORM] = "attn_q_norm",
+    [SAT_PART_K_NORM] = "attn_k_norm",
+    [SAT_PART_ATTN_OUTPUT] = "attn_output",
+    [SAT_PART_ATTN_POST_NORM] = "post_attention_norm",
+    [SAT_PART_FFN_NORM] = "ffn_norm",
+    [SAT_PART_GATE] = "ffn_gate",
+    [SAT_PART_UP] = "ffn_up",
+    [SAT_PART_DOWN] = "ffn_down",
+    [SAT_PART_FFN_POST_NORM] = "post_ffw_norm",
+    [SAT_PART_ATTN_OUTPUT_NORM] = "attn_output_norm",
+    [SAT_PART_LAYER_NORM] = "layer_output_norm",
+};
+
+static stem layer_stem(size_t layer, sat_part part) {
+    stem name;
+    snprintf(name.text, sizeof name.text, "blk.%u.%.24s", (unsigned)layer, part_names[part]);
     return name;
 }
 
@@ -55,94 +83,95 @@ static bool reserve(loader *load, size_t size, void **out) {
 
 static satchel_status too_large(const loader *load) {
     return sat_fail(load->error, SATCHEL_LIMIT, "%s: the model is larger than the address space",
-                    load->file);
+                    load->encoder->file);
 }
 
 /* ------------------------------------------------------------------ tensors */
 
+static bool is_there(const loader *load, const char *name) {
+    return sat_gguf_tensor(load->encoder->gguf, name) != NULL;
+}
+
+/* rows 0: any number of them. */
 static satchel_status find_tensor(const loader *load, const char *name, uint64_t columns,
                                   uint64_t rows, const sat_tensor **out) {
-    const sat_tensor *tensor = sat_gguf_tensor(load->encoder->gguf, name);
+    const sat_encoder *encoder = load->encoder;
+    const sat_tensor *tensor = sat_gguf_tensor(encoder->gguf, name);
     if (!tensor) {
         return sat_fail(load->error, SATCHEL_DAMAGED,
-                        "%s: tensor %s is missing; convert the model again", load->file, name);
+                        "%s: tensor %s is missing; convert the model again", encoder->file, name);
     }
-    if (tensor->type != SAT_GGML_F32 && tensor->type != SAT_GGML_F16 &&
-        tensor->type != SAT_GGML_Q8_0) {
-        return sat_fail(
-            load->error, SATCHEL_UNSUPPORTED,
-            "%s: tensor %s has type %s (%u); text encoders are read as F32, F16 or Q8_0",
-            load->file, name, sat_tensor_type_name(tensor->type), (unsigned)tensor->type);
+    if (!sat_quant_known(tensor->type)) {
+        return sat_fail(load->error, SATCHEL_UNSUPPORTED,
+                        "%s: tensor %s has type %s (%u), which is not read; use another "
+                        "quantization",
+                        encoder->file, name, sat_tensor_type_name(tensor->type),
+                        (unsigned)tensor->type);
     }
-    /* rows 0: any number of them */
     if (tensor->rank > 2 || tensor->shape[0] != columns ||
-        (rows != 0 && tensor->shape[1] != rows)) {
+        (rows != 0 && tensor->shape[1] != rows) || !tensor->data) {
         return sat_fail(load->error, SATCHEL_DAMAGED,
                         "%s: tensor %s has shape %llu x %llu where %llu x %llu is needed",
-                        load->file, name, (unsigned long long)tensor->shape[0],
+                        encoder->file, name, (unsigned long long)tensor->shape[0],
                         (unsigned long long)tensor->shape[1], (unsigned long long)columns,
                         (unsigned long long)rows);
     }
+    encoder->taken[tensor - encoder->gguf->tensors] = 1;
     *out = tensor;
     return SATCHEL_OK;
 }
 
-static sat_table table_of(const sat_tensor *tensor) {
-    return (sat_table){.data = tensor->data,
-                       .row_bytes = (size_t)(tensor->bytes / tensor->shape[1]),
-                       .columns = (size_t)tensor->shape[0],
-                       .rows = (size_t)tensor->shape[1],
-                       .type = tensor->type};
+static satchel_status find_matrix(const loader *load, const char *name, uint64_t columns,
+                                  uint64_t rows, sat_matrix *out) {
+    const sat_tensor *tensor = NULL;
+    satchel_status status = find_tensor(load, name, columns, rows, &tensor);
+    if (!status && !sat_matrix_of(out, tensor))
+        return too_large(load);
+    return status;
 }
 
-/* Weights may begin at any byte of the mapping: they are copied to a place with alignment first. */
-void sat_table_row(const sat_vector_kernels *vector, const sat_table *table, size_t row,
-                   float *out) {
-    enum { PIECE = 256 };
-    const uint8_t *at = table->data + row * table->row_bytes;
-    if (table->type == SAT_GGML_F32) {
-        memcpy(out, at, table->columns * sizeof *out);
-        return;
-    }
-    if (table->type == SAT_GGML_F16) {
-        uint16_t half[PIECE];
-        for (size_t i = 0, n; i < table->columns; i += n) {
-            n = table->columns - i < PIECE ? table->columns - i : PIECE;
-            memcpy(half, at + i * sizeof *half, n * sizeof *half);
-            vector->from_f16(out + i, half, n);
-        }
-        return;
-    }
-    for (size_t i = 0; i < table->columns; i += SAT_Q8_BLOCK, at += 34) {
-        uint16_t half;
-        float scale;
-        memcpy(&half, at, sizeof half);
-        vector->from_f16(&scale, &half, 1);
-        for (int j = 0; j < SAT_Q8_BLOCK; j++)
-            out[i + (size_t)j] = scale * (float)(int8_t)at[2 + j];
-    }
-}
-
-/* A vector of n floats, from `name` or zeros if it may be absent. */
-static satchel_status load_vector(loader *load, const char *name, size_t n, bool optional,
-                                  const float **out) {
+/* The first row of `name` (rows, n; rows 0: any number), or zeros if it may be absent and is. */
+static satchel_status load_row(loader *load, const char *name, size_t n, size_t rows, bool optional,
+                               const float **out) {
+    sat_matrix matrix;
     void *memory;
     if (!reserve(load, n * sizeof(float), &memory))
         return too_large(load);
-    const sat_tensor *tensor = NULL;
-    if (!optional || sat_gguf_tensor(load->encoder->gguf, name)) {
-        satchel_status status = find_tensor(load, name, n, 1, &tensor);
-        if (status)
-            return status;
-    }
     *out = memory;
-    if (memory && tensor) {
-        sat_table table = table_of(tensor);
-        sat_table_row(load->encoder->context->vector, &table, 0, memory);
-    } else if (memory) {
-        memset(memory, 0, n * sizeof(float));
+    if (optional && !is_there(load, name)) {
+        if (memory)
+            memset(memory, 0, n * sizeof(float));
+        return SATCHEL_OK;
     }
-    return SATCHEL_OK;
+    satchel_status status = find_matrix(load, name, n, rows, &matrix);
+    if (!status && memory)
+        sat_matrix_row(&matrix, 0, memory);
+    return status;
+}
+
+static satchel_status load_norm(loader *load, const stem *of, sat_norm *norm) {
+    const sat_plan *plan = load->plan;
+    satchel_status status =
+        load_row(load, name_of(of, "weight").text, plan->dimension, 1, false, &norm->gamma);
+    if (!status && !plan->arch->rms)
+        status = load_row(load, name_of(of, "bias").text, plan->dimension, 1, true, &norm->beta);
+    norm->epsilon = plan->epsilon;
+    return status;
+}
+
+/* ------------------------------------------------------------------ weights */
+
+/* Matrices with k inputs, one after the other in one product. */
+typedef struct group {
+    stem stems[3];
+    size_t n[3], count; /* outputs of each */
+    size_t k;
+    bool biased;  /* biases may be there */
+    bool reads_x; /* their input is x, of which some blocks are doubled for Q8 */
+} group;
+
+static bool is_packed(uint32_t type) {
+    return type == SAT_GGML_F32 || type == SAT_GGML_F16 || type == SAT_GGML_Q8_0;
 }
 
 static sat_weight_type weight_type(const sat_tensor *tensor) {
@@ -167,311 +196,336 @@ static void pack_widened(const sat_weights *to, const sat_tensor *tensor, size_t
     }
 }
 
-/* Packs `count` matrices (n, k) of one type, their outputs one after the other, with their
- * biases. reads_x: their input is x, of which some blocks are doubled for Q8. */
-static satchel_status load_weights(loader *load, const stem *stems, size_t count, size_t n,
-                                   size_t k, bool reads_x, sat_weights *out) {
-    const sat_tensor *tensors[3] = {NULL};
-    satchel_status status;
-    for (size_t i = 0; i < count; i++) {
-        status = find_tensor(load, name_of(&stems[i], "weight").text, k, n, &tensors[i]);
+/* A bias of n values at `out`, if there is one. */
+static satchel_status read_bias(const loader *load, const group *of, size_t index, float *out) {
+    full_name name = name_of(&of->stems[index], "bias");
+    sat_matrix matrix;
+    if (!of->biased || !is_there(load, name.text))
+        return SATCHEL_OK;
+    satchel_status status = find_matrix(load, name.text, of->n[index], 1, &matrix);
+    if (!status && out)
+        sat_matrix_row(&matrix, 0, out);
+    return status;
+}
+
+static satchel_status pack_weights(loader *load, const group *of, const sat_tensor *const *tensors,
+                                   sat_weights *out) {
+    sat_weight_type type = weight_type(tensors[0]);
+    bool widened = of->reads_x && type == SAT_WEIGHT_Q8;
+    size_t inputs = of->k + (widened ? load->plan->doubled * SAT_Q8_BLOCK : 0), n = 0, first = 0;
+    for (size_t i = 0; i < of->count; i++)
+        n += of->n[i];
+    size_t size = sat_weights_size(type, n, inputs);
+    void *packed, *bias;
+    if (size == 0 || !reserve(load, size, &packed) || !reserve(load, n * sizeof(float), &bias))
+        return too_large(load);
+    *out = (sat_weights){packed, bias, n, inputs, type};
+    if (packed) {
+        sat_weights_clear(packed, type, n, inputs);
+        memset(bias, 0, n * sizeof(float));
+    }
+    for (size_t i = 0; i < of->count; first += of->n[i++]) {
+        satchel_status status = read_bias(load, of, i, bias ? (float *)bias + first : NULL);
         if (status)
             return status;
-    }
-    sat_weight_type type = weight_type(tensors[0]);
-    bool widened = reads_x && type == SAT_WEIGHT_Q8;
-    size_t inputs = k + (widened ? load->encoder->plan.doubled * SAT_Q8_BLOCK : 0);
-    size_t size = sat_weights_size(type, n * count, inputs);
-    void *packed, *bias;
-    if (size == 0 || !reserve(load, size, &packed) ||
-        !reserve(load, n * count * sizeof(float), &bias))
-        return too_large(load);
-    *out = (sat_weights){packed, bias, n * count, inputs, type};
-    if (packed) {
-        sat_weights_clear(packed, type, n * count, inputs);
-        memset(bias, 0, n * count * sizeof(float));
-    }
-    for (size_t i = 0; i < count; i++) {
-        const sat_tensor *tensor = NULL;
-        full_name bias_name = name_of(&stems[i], "bias");
-        if (sat_gguf_tensor(load->encoder->gguf, bias_name.text)) {
-            status = find_tensor(load, bias_name.text, n, 1, &tensor);
-            if (status)
-                return status;
-        }
         if (packed && widened)
-            pack_widened(out, tensors[i], i * n, n);
+            pack_widened(out, tensors[i], first, of->n[i]);
         else if (packed)
-            sat_weights_pack(packed, type, n * count, k, tensors[i]->data, i * n, n);
-        if (packed && tensor) {
-            sat_table table = table_of(tensor);
-            sat_table_row(load->encoder->context->vector, &table, 0, (float *)bias + i * n);
-        }
+            sat_weights_pack(packed, type, n, of->k, tensors[i]->data, first, of->n[i]);
     }
     return SATCHEL_OK;
 }
 
-static satchel_status load_norm(loader *load, const stem *of, sat_norm *norm) {
-    const sat_plan *plan = &load->encoder->plan;
-    satchel_status status =
-        load_vector(load, name_of(of, "weight").text, plan->dimension, false, &norm->gamma);
-    if (!status)
-        status = load_vector(load, name_of(of, "bias").text, plan->dimension, true, &norm->beta);
-    norm->epsilon = plan->epsilon;
+/* One matrix that stays where it is, with its bias and its scale. */
+static satchel_status map_weights(loader *load, const group *of, const sat_tensor *tensor,
+                                  sat_encoder_weight *out) {
+    full_name scale_name = name_of(&of->stems[0], "scale");
+    void *bias = NULL;
+    if (!sat_matrix_of(&out->matrix, tensor))
+        return too_large(load);
+    out->scale = 1;
+    if (of->biased && is_there(load, name_of(&of->stems[0], "bias").text) &&
+        !reserve(load, of->n[0] * sizeof(float), &bias))
+        return too_large(load);
+    satchel_status status = read_bias(load, of, 0, bias);
+    if (!status && is_there(load, scale_name.text)) {
+        sat_matrix scale;
+        status = find_matrix(load, scale_name.text, 1, 1, &scale);
+        if (!status)
+            sat_matrix_row(&scale, 0, &out->scale);
+    }
+    out->bias = bias;
+    out->matrix.bias = out->scale == 1 ? out->bias : NULL;
     return status;
+}
+
+/* "<stem>.weight" of all; several are of one type that is packed. */
+static satchel_status load_weights(loader *load, const group *of, sat_encoder_weight *out) {
+    const sat_tensor *tensors[3] = {NULL};
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < of->count; i++) {
+        satchel_status status =
+            find_tensor(load, name_of(&of->stems[i], "weight").text, of->k, of->n[i], &tensors[i]);
+        if (status)
+            return status;
+    }
+    return is_packed(tensors[0]->type) ? pack_weights(load, of, tensors, &out->packed)
+                                       : map_weights(load, of, tensors[0], out);
+}
+
+static satchel_status load_part(loader *load, size_t layer, sat_part part, size_t n, size_t k,
+                                bool reads_x, sat_encoder_weight *out) {
+    group of = {.stems = {layer_stem(layer, part)},
+                .n = {n},
+                .count = 1,
+                .k = k,
+                .biased = load->plan->arch->biases & SAT_HAS(part),
+                .reads_x = reads_x};
+    return load_weights(load, &of, out);
 }
 
 /* ------------------------------------------------------------------ layers */
 
-static satchel_status load_qkv(loader *load, int layer, sat_qkv *qkv) {
-    size_t dimension = load->encoder->plan.dimension;
-    const stem stems[3] = {layer_stem(layer, "attn_q"), layer_stem(layer, "attn_k"),
-                           layer_stem(layer, "attn_v")};
-    uint32_t types[3];
+static satchel_status load_qkv(loader *load, size_t layer, sat_qkv *qkv) {
+    static const sat_part parts[3] = {SAT_PART_Q, SAT_PART_K, SAT_PART_V};
+    const sat_plan *plan = load->plan;
+    const size_t n[3] = {plan->queries, plan->keys, plan->keys};
+    stem fused = layer_stem(layer, SAT_PART_QKV);
+    qkv->parts = 1;
+    if (is_there(load, name_of(&fused, "weight").text)) {
+        return load_part(load, layer, SAT_PART_QKV, plan->queries + 2 * plan->keys, plan->dimension,
+                         true, &qkv->part[0]);
+    }
+    group all = {.count = 3,
+                 .k = plan->dimension,
+                 .biased = plan->arch->biases & SAT_HAS(SAT_PART_Q),
+                 .reads_x = true};
+    bool together = true;
+    uint32_t type = 0;
     for (int i = 0; i < 3; i++) {
         const sat_tensor *tensor;
-        satchel_status status =
-            find_tensor(load, name_of(&stems[i], "weight").text, dimension, dimension, &tensor);
+        all.stems[i] = layer_stem(layer, parts[i]);
+        all.n[i] = n[i];
+        satchel_status status = find_tensor(load, name_of(&all.stems[i], "weight").text,
+                                            plan->dimension, n[i], &tensor);
         if (status)
             return status;
-        types[i] = tensor->type;
-        qkv->column[i] = (size_t)i * dimension;
+        type = i ? type : tensor->type;
+        together &= is_packed(type) && tensor->type == type;
     }
-    if (types[0] == types[1] && types[1] == types[2]) {
-        qkv->parts = 1;
-        return load_weights(load, stems, 3, dimension, dimension, true, &qkv->part[0]);
-    }
+    if (together)
+        return load_weights(load, &all, &qkv->part[0]);
     qkv->parts = 3;
     for (int i = 0; i < 3; i++) {
         satchel_status status =
-            load_weights(load, &stems[i], 1, dimension, dimension, true, &qkv->part[i]);
+            load_part(load, layer, parts[i], n[i], plan->dimension, true, &qkv->part[i]);
         if (status)
             return status;
     }
     return SATCHEL_OK;
 }
 
-static satchel_status load_layer(loader *load, int index, sat_layer *layer) {
-    size_t dimension = load->encoder->plan.dimension, ffn = load->encoder->plan.ffn;
-    stem output = layer_stem(index, "attn_output"), up = layer_stem(index, "ffn_up"),
-         down = layer_stem(index, "ffn_down"), norm = layer_stem(index, "attn_output_norm"),
-         last = layer_stem(index, "layer_output_norm");
+static satchel_status load_layer_norm(loader *load, size_t layer, sat_part part, sat_norm *norm) {
+    const sat_encoder_arch *arch = load->plan->arch;
+    stem of = layer_stem(layer, part);
+    bool bare = arch->bare_first && layer == 0 && part == SAT_PART_ATTN_NORM &&
+                !is_there(load, name_of(&of, "weight").text);
+    return arch->parts & SAT_HAS(part) && !bare ? load_norm(load, &of, norm) : SATCHEL_OK;
+}
+
+static satchel_status load_head_norm(loader *load, size_t layer, sat_part part, const float **out) {
+    stem of = layer_stem(layer, part);
+    if (!(load->plan->arch->parts & SAT_HAS(part)))
+        return SATCHEL_OK;
+    return load_row(load, name_of(&of, "weight").text, load->plan->head_dimension, 1, false, out);
+}
+
+static satchel_status load_norms(loader *load, size_t index, sat_layer *layer) {
+    const struct {
+        sat_part part;
+        sat_norm *norm;
+    } norms[] = {
+        {SAT_PART_ATTN_NORM, &layer->attn_norm},
+        {SAT_PART_ATTN_POST_NORM, &layer->attn_post_norm},
+        {SAT_PART_ATTN_OUTPUT_NORM, &layer->attn_output_norm},
+        {SAT_PART_FFN_NORM, &layer->ffn_norm},
+        {SAT_PART_FFN_POST_NORM, &layer->ffn_post_norm},
+        {SAT_PART_LAYER_NORM, &layer->layer_norm},
+    };
+    satchel_status status = SATCHEL_OK;
+    for (size_t i = 0; i < SAT_COUNT(norms) && !status; i++)
+        status = load_layer_norm(load, index, norms[i].part, norms[i].norm);
+    if (!status)
+        status = load_head_norm(load, index, SAT_PART_Q_NORM, &layer->q_norm);
+    return status ? status : load_head_norm(load, index, SAT_PART_K_NORM, &layer->k_norm);
+}
+
+static satchel_status load_layer(loader *load, size_t index, sat_layer *layer) {
+    const sat_plan *plan = load->plan;
+    size_t d = plan->dimension, up = plan->arch->gate_in_up ? 2 * plan->ffn : plan->ffn;
     satchel_status status = load_qkv(load, index, &layer->qkv);
+    if (!status) {
+        status =
+            load_part(load, index, SAT_PART_ATTN_OUTPUT, d, plan->queries, false, &layer->output);
+    }
+    layer->gated = plan->arch->parts & SAT_HAS(SAT_PART_GATE);
+    if (!status && layer->gated)
+        status = load_part(load, index, SAT_PART_GATE, plan->ffn, d, true, &layer->gate);
     if (!status)
-        status = load_weights(load, &output, 1, dimension, dimension, false, &layer->output);
+        status = load_part(load, index, SAT_PART_UP, up, d, true, &layer->up);
     if (!status)
-        status = load_weights(load, &up, 1, ffn, dimension, true, &layer->up);
-    if (!status)
-        status = load_weights(load, &down, 1, dimension, ffn, false, &layer->down);
-    if (!status)
-        status = load_norm(load, &norm, &layer->attention_norm);
-    if (!status)
-        status = load_norm(load, &last, &layer->output_norm);
+        status = load_part(load, index, SAT_PART_DOWN, d, plan->ffn, false, &layer->down);
+    return status ? status : load_norms(load, index, layer);
+}
+
+/* ------------------------------------------------------------------ the model's own */
+
+static satchel_status load_tables(loader *load) {
+    sat_plan *plan = load->plan;
+    const sat_encoder *encoder = load->encoder;
+    satchel_status status =
+        find_matrix(load, "token_embd.weight", plan->dimension, 0, &plan->tokens);
+    if (!status && plan->tokens.n < (uint64_t)encoder->tokens.size) {
+        status = sat_fail(load->error, SATCHEL_DAMAGED,
+                          "%s: token_embd.weight has %zu rows for a vocabulary of %lld",
+                          encoder->file, plan->tokens.n, (long long)encoder->tokens.size);
+    }
+    if (!status && plan->arch->positions)
+        status = find_matrix(load, "position_embd.weight", plan->dimension, 0, &plan->places);
+    if (!status && plan->arch->token_types)
+        status = load_row(load, "token_types.weight", plan->dimension, 0, true, &plan->type);
+    const stem first = stem_of("token_embd_norm"), last = stem_of("output_norm");
+    if (!status && plan->arch->embedding_norm)
+        status = load_norm(load, &first, &plan->embedding_norm);
+    if (!status && plan->arch->output_norm)
+        status = load_norm(load, &last, &plan->output_norm);
     return status;
 }
 
-/* Position embeddings with token type 0 added: every token of a text has that type. */
-static satchel_status load_places(loader *load) {
-    sat_plan *plan = &load->encoder->plan;
-    const sat_vector_kernels *vector = load->encoder->context->vector;
-    const sat_tensor *positions, *types = NULL;
-    size_t size;
-    void *places, *type;
-    satchel_status status =
-        find_tensor(load, "position_embd.weight", plan->dimension, 0, &positions);
-    if (!status && sat_gguf_tensor(load->encoder->gguf, "token_types.weight"))
-        status = find_tensor(load, "token_types.weight", plan->dimension, 0, &types);
-    if (status)
-        return status;
-    if (!sat_mul_size(plan->max_tokens, plan->dimension * sizeof(float), &size) ||
-        !reserve(load, size, &places) || !reserve(load, plan->dimension * sizeof(float), &type))
+static satchel_status load_rope(loader *load, int which, double base, double factor) {
+    sat_plan *plan = load->plan;
+    sat_rope_settings settings = plan->scaling;
+    void *frequencies;
+    if (!reserve(load, plan->rotated / 2 * sizeof(double), &frequencies))
         return too_large(load);
-    plan->places = places;
-    if (!places)
-        return SATCHEL_OK;
-    sat_table table = table_of(positions);
-    float *row = places, *first = type;
-    memset(first, 0, plan->dimension * sizeof(float));
-    if (types) {
-        sat_table type_table = table_of(types);
-        sat_table_row(vector, &type_table, 0, first);
+    settings.base = base;
+    settings.factor = factor;
+    if (frequencies && !sat_rope_init(&plan->rope[which], &settings, frequencies)) {
+        return sat_fail(load->error, SATCHEL_DAMAGED,
+                        "%s: the rope keys give frequencies that are no numbers",
+                        load->encoder->file);
     }
-    for (size_t p = 0; p < plan->max_tokens; p++, row += plan->dimension) {
-        sat_table_row(vector, &table, p, row);
-        for (size_t i = 0; i < plan->dimension; i++)
-            row[i] += first[i];
+    return SATCHEL_OK;
+}
+
+static satchel_status load_ropes(loader *load) {
+    const sat_plan *plan = load->plan;
+    satchel_status status = SATCHEL_OK;
+    if (plan->rotated > 0)
+        status = load_rope(load, SAT_ENCODER_ROPE, plan->scaling.base, plan->scaling.factor);
+    if (!status && plan->rotated > 0 && plan->window > 0)
+        status = load_rope(load, SAT_ENCODER_ROPE_WINDOW, plan->window_base, 1);
+    return status;
+}
+
+/* Layers behind pooling: the first reads the model's width, the last one's outputs are the
+ * vector. */
+static satchel_status load_dense(loader *load) {
+    static const char *const names[2] = {"dense_2", "dense_3"};
+    sat_plan *plan = load->plan;
+    size_t width = plan->dimension;
+    plan->dense_count = 0;
+    for (int i = 0; i < 2 && plan->arch->dense; i++) {
+        group of = {.stems = {stem_of(names[i])}, .count = 1, .k = width, .biased = true};
+        sat_encoder_weight *dense = &plan->dense[plan->dense_count];
+        full_name name = name_of(&of.stems[0], "weight");
+        const sat_tensor *tensor;
+        if (!is_there(load, name.text))
+            continue;
+        satchel_status status = find_tensor(load, name.text, width, 0, &tensor);
+        if (!status && tensor->shape[1] > SAT_ENCODER_MAX_FFN) {
+            status = sat_fail(load->error, SATCHEL_UNSUPPORTED, "%s: tensor %s has %llu rows",
+                              load->encoder->file, name.text, (unsigned long long)tensor->shape[1]);
+        }
+        if (status)
+            return status;
+        memset(dense, 0, sizeof *dense);
+        of.n[0] = width = (size_t)tensor->shape[1];
+        status = map_weights(load, &of, tensor, dense);
+        if (status)
+            return status;
+        plan->dense_count++;
     }
+    plan->output = width;
     return SATCHEL_OK;
 }
 
 static satchel_status load_all(loader *load) {
-    sat_plan *plan = &load->encoder->plan;
-    satchel_status status = load_places(load);
-    if (!status) {
-        const stem norm = {"token_embd_norm"};
-        status = load_norm(load, &norm, &plan->embedding_norm);
-    }
+    sat_plan *plan = load->plan;
+    satchel_status status = load_tables(load);
+    if (!status)
+        status = load_ropes(load);
     for (size_t i = 0; !status && i < plan->layer_count; i++)
-        status = load_layer(load, (int)i, &plan->layers[i]);
-    return status;
+        status = load_layer(load, i, &plan->layers[i]);
+    return status ? status : load_dense(load);
 }
 
-/* ------------------------------------------------------------------ hyperparameters */
-
-static satchel_status need_integer(const loader *load, const char *key, int64_t most, size_t *out) {
-    int64_t value = 0;
-    if (!sat_gguf_integer(load->encoder->gguf, key, &value)) {
-        return sat_fail(load->error, SATCHEL_DAMAGED,
-                        "%s: key %s is missing; convert the model again", load->file, key);
+/* Whether a tensor is the weight or bias of one that vectors do not need. */
+static bool is_unused(const sat_encoder_arch *arch, const char *name) {
+    for (size_t i = 0; i < SAT_COUNT(arch->unused) && arch->unused[i]; i++) {
+        size_t length = strlen(arch->unused[i]);
+        if (strncmp(name, arch->unused[i], length) == 0 &&
+            (strcmp(name + length, ".weight") == 0 || strcmp(name + length, ".bias") == 0))
+            return true;
     }
-    if (value < 1 || value > most) {
-        return sat_fail(load->error, SATCHEL_UNSUPPORTED, "%s: %s is %lld, outside 1 to %lld",
-                        load->file, key, (long long)value, (long long)most);
-    }
-    *out = (size_t)value;
-    return SATCHEL_OK;
+    return false;
 }
 
-static satchel_status read_sizes(const loader *load, sat_plan *plan) {
-    satchel_status status =
-        need_integer(load, "bert.embedding_length", SAT_ENCODER_MAX_DIMENSION, &plan->dimension);
-    if (!status) {
-        status = need_integer(load, "bert.attention.head_count", SAT_ENCODER_MAX_DIMENSION,
-                              &plan->heads);
-    }
-    if (!status)
-        status = need_integer(load, "bert.feed_forward_length", SAT_ENCODER_MAX_FFN, &plan->ffn);
-    if (!status)
-        status = need_integer(load, "bert.block_count", SAT_ENCODER_MAX_LAYERS, &plan->layer_count);
-    if (status)
-        return status;
-    if (plan->dimension % plan->heads != 0) {
-        return sat_fail(load->error, SATCHEL_DAMAGED,
-                        "%s: %zu heads do not divide an embedding of %zu", load->file, plan->heads,
-                        plan->dimension);
-    }
-    plan->head_dimension = plan->dimension / plan->heads;
-    if (plan->dimension % SAT_Q8_BLOCK == 0) {
-        size_t blocks = plan->dimension / SAT_Q8_BLOCK;
-        plan->doubled = blocks < SAT_DOUBLED ? blocks : SAT_DOUBLED;
-    }
-    double epsilon = 1e-12;
-    sat_gguf_float(load->encoder->gguf, "bert.attention.layer_norm_epsilon", &epsilon);
-    if (!(epsilon >= 0 && epsilon < 1)) {
-        return sat_fail(load->error, SATCHEL_DAMAGED,
-                        "%s: bert.attention.layer_norm_epsilon is %g, outside 0 to 1", load->file,
-                        epsilon);
-    }
-    plan->epsilon = (float)epsilon;
-    return SATCHEL_OK;
-}
-
-static satchel_status read_pooling(const loader *load, sat_plan *plan) {
-    enum { NONE = 0, MEAN = 1, CLS = 2 };
-    int64_t pooling = MEAN;
-    if (plan->pooling != SATCHEL_POOLING_DEFAULT)
-        return SATCHEL_OK;
-    sat_gguf_integer(load->encoder->gguf, "bert.pooling_type", &pooling);
-    if (pooling == CLS) {
-        plan->pooling = SATCHEL_POOLING_CLS;
-    } else if (pooling == MEAN || pooling == NONE) { /* none is said: the usual one */
-        plan->pooling = SATCHEL_POOLING_MEAN;
-    } else {
-        return sat_fail(load->error, SATCHEL_UNSUPPORTED,
-                        "%s: bert.pooling_type is %lld; mean (1) and CLS (2) are supported, or set "
-                        "pooling in the options",
-                        load->file, (long long)pooling);
-    }
-    return SATCHEL_OK;
-}
-
-/* The token limit: the option, else what the model was made for, else all its positions. */
-static satchel_status read_limits(const loader *load, sat_plan *plan) {
+static satchel_status refuse_unknown(const loader *load) {
     const sat_gguf *gguf = load->encoder->gguf;
-    const sat_tensor *tensor;
-    satchel_status status = find_tensor(load, "position_embd.weight", plan->dimension, 0, &tensor);
-    if (status)
-        return status;
-    int64_t positions = SAT_ENCODER_MAX_POSITIONS, asked = (int64_t)plan->max_tokens, limit;
-    sat_gguf_integer(gguf, "bert.context_length", &positions);
-    if (positions > SAT_ENCODER_MAX_POSITIONS)
-        positions = SAT_ENCODER_MAX_POSITIONS;
-    if (positions > (int64_t)tensor->shape[1])
-        positions = (int64_t)tensor->shape[1];
-    if (positions < SAT_ENCODER_MIN_TOKENS) {
+    for (size_t i = 0; i < gguf->tensor_count; i++) {
+        const char *name = gguf->tensors[i].name;
+        if (load->encoder->taken[i] || is_unused(load->plan->arch, name))
+            continue;
         return sat_fail(load->error, SATCHEL_UNSUPPORTED,
-                        "%s: the model reads %lld tokens; at least %d are needed", load->file,
-                        (long long)positions, SAT_ENCODER_MIN_TOKENS);
+                        "%s: tensor %s has no place in architecture %s as it is known here",
+                        load->encoder->file, name, load->plan->arch->name);
     }
-    if (asked > positions) {
-        return sat_fail(load->error, SATCHEL_INVALID_ARGUMENT,
-                        "max_tokens is %lld, but %s has %lld positions", (long long)asked,
-                        load->file, (long long)positions);
-    }
-    limit = positions;
-    if (asked > 0) {
-        limit = asked;
-    } else if (sat_gguf_integer(gguf, "satchel.max_seq_length", &limit) &&
-               (limit < SAT_ENCODER_MIN_TOKENS || limit > positions)) {
-        return sat_fail(load->error, SATCHEL_DAMAGED,
-                        "%s: satchel.max_seq_length is %lld, outside %d to %lld", load->file,
-                        (long long)limit, SAT_ENCODER_MIN_TOKENS, (long long)positions);
-    }
-    plan->positions = (size_t)positions;
-    plan->max_tokens = (size_t)limit;
-    return SATCHEL_OK;
-}
-
-static satchel_status read_tokens(const loader *load, sat_plan *plan) {
-    const sat_tensor *tensor;
-    satchel_status status = find_tensor(load, "token_embd.weight", plan->dimension, 0, &tensor);
-    if (status)
-        return status;
-    if (tensor->shape[1] < (uint64_t)sat_wordpiece_size(load->encoder->wordpiece)) {
-        return sat_fail(load->error, SATCHEL_DAMAGED,
-                        "%s: token_embd.weight has %llu rows for a vocabulary of %lld", load->file,
-                        (unsigned long long)tensor->shape[1],
-                        (long long)sat_wordpiece_size(load->encoder->wordpiece));
-    }
-    plan->tokens = table_of(tensor);
     return SATCHEL_OK;
 }
 
 /* ------------------------------------------------------------------ the whole */
 
-/* What each layer's kernels read decides which forms are worth writing. */
+/* What the layers' kernels read decides which forms are worth writing. */
 static void choose_forms(sat_plan *plan) {
-    /* Quantized heads are written in place only where they fall on whole blocks. */
-    bool whole_blocks = plan->head_dimension % SAT_Q8_BLOCK == 0;
     for (size_t i = 0; i < plan->layer_count; i++) {
         const sat_layer *layer = &plan->layers[i];
         for (int p = 0; p < layer->qkv.parts; p++)
-            plan->input_q8 |= layer->qkv.part[p].type == SAT_WEIGHT_Q8;
-        plan->input_q8 |= layer->up.type == SAT_WEIGHT_Q8;
-        plan->attended_q8 |= layer->output.type == SAT_WEIGHT_Q8;
-        plan->attended_rows |= layer->output.type != SAT_WEIGHT_Q8 || !whole_blocks;
-        plan->hidden_q8 |= layer->down.type == SAT_WEIGHT_Q8;
-        plan->hidden_rows |= layer->down.type != SAT_WEIGHT_Q8;
+            plan->reads_x |= sat_encoder_reads(&layer->qkv.part[p]);
+        plan->reads_x |= sat_encoder_reads(&layer->up);
+        if (layer->gated)
+            plan->reads_x |= sat_encoder_reads(&layer->gate);
+        plan->reads_attended |= sat_encoder_reads(&layer->output);
+        plan->reads_hidden |= sat_encoder_reads(&layer->down);
+        if (!sat_encoder_fused(plan, layer)) /* up's output is activated aside */
+            plan->reads_hidden |= SAT_READS_ROWS;
     }
+    /* Quantized heads are written in place only where they fall on whole blocks. */
+    if (plan->head_dimension % SAT_Q8_BLOCK != 0 || plan->reads_attended != SAT_READS_Q8)
+        plan->reads_attended |= SAT_READS_ROWS;
 }
 
-satchel_status sat_encoder_load(sat_encoder *encoder, const char *file, satchel_error *error) {
+satchel_status sat_encoder_load(sat_encoder *encoder, satchel_error *error) {
     sat_plan *plan = &encoder->plan;
     sat_memory *memory = &encoder->context->memory;
-    loader load = {encoder, file, error, NULL, 0};
-    satchel_status status = read_sizes(&load, plan);
+    loader load = {encoder, plan, error, NULL, 0};
+    size_t tensors = encoder->gguf->tensor_count;
+    encoder->taken = sat_calloc(memory, tensors + 1, 1);
+    if (!encoder->taken)
+        return sat_memory_fail(memory, tensors + 1, error);
+    satchel_status status = load_all(&load);
     if (!status)
-        status = read_pooling(&load, plan);
-    if (!status)
-        status = read_limits(&load, plan);
-    if (!status)
-        status = read_tokens(&load, plan);
-    if (status)
-        return status;
-    plan->layers = sat_calloc(memory, plan->layer_count, sizeof *plan->layers);
-    if (!plan->layers)
-        return sat_memory_fail(memory, plan->layer_count * sizeof *plan->layers, error);
-    status = load_all(&load);
+        status = refuse_unknown(&load);
     if (status)
         return status;
     choose_forms(plan);
@@ -481,15 +535,17 @@ satchel_status sat_encoder_load(sat_encoder *encoder, const char *file, satchel_
     load.memory = plan->memory;
     load.used = 0;
     status = load_all(&load);
-    if (!status && plan->input_q8)
+    if (!status && plan->reads_x & SAT_READS_Q8)
         status = sat_encoder_double(encoder, error);
     return status;
 }
 
 void sat_encoder_unload(sat_encoder *encoder) {
     sat_memory *memory = &encoder->context->memory;
+    sat_free(memory, encoder->taken);
     sat_free(memory, encoder->plan.layers);
     sat_free_aligned(memory, encoder->plan.memory);
+    encoder->taken = NULL;
     encoder->plan.layers = NULL;
     encoder->plan.memory = NULL;
 }

@@ -127,6 +127,7 @@ typedef struct sat_encoder_options {            /* as satchel_model_options, rea
     const char *query_prefix, *document_prefix; /* NULL: as the file says */
     int32_t pooling;
     int32_t max_tokens;
+    int32_t dimension; /* values of a vector, 0: all */
 } sat_encoder_options;
 
 /* The mapping stays owned by the encoder from here on, also on failure. */

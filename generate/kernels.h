@@ -164,6 +164,7 @@ typedef struct sat_attention {
     const float *q, *k, *v; /* (length, dim) */
     size_t stride;          /* floats between tokens of q, k and v */
     size_t length, dim;
+    size_t reach; /* tokens that a token sees to either side; 0: all */
     float scale;
     sat_rows out;     /* (length, dim), at the head's first column; data NULL: not wanted */
     sat_q8_rows q8;   /* whole rows: token 0 of the sequence, column 0; values NULL: not wanted */

@@ -3,6 +3,7 @@
  * softmax between. A chunk of queries at a time, all keys at once: for the encoder's lengths the
  * chunk's scores fit the second cache, and no running maximum is needed.
  */
+#include <float.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -43,6 +44,16 @@ static void pack_values(float *values, const sat_attention *attention) {
     }
 }
 
+/* What a query does not see, of scores [low, high): least before the softmax, 0 after. */
+static void fill_unseen(float *scores, const sat_attention *attention, size_t query, size_t low,
+                        size_t high, float value) {
+    size_t reach = attention->reach;
+    for (size_t j = low; query > reach && j < query - reach; j++)
+        scores[j] = value;
+    for (size_t j = query + reach + 1; j < high; j++)
+        scores[j] = value;
+}
+
 void sat_attend(const sat_kernels *kernels, const sat_attention *attention, void *scratch) {
     size_t length = attention->length, dim = attention->dim, stride = attention->stride;
     size_t padded = round_up(length), row = padded + SCORES_SKEW;
@@ -56,18 +67,32 @@ void sat_attend(const sat_kernels *kernels, const sat_attention *attention, void
                            length - j < SAT_STRIP ? length - j : SAT_STRIP, dim);
     pack_values(values, attention);
 
+    bool windowed = attention->reach > 0 && attention->reach < length;
     for (size_t first = 0; first < length; first += QUERIES) {
         size_t count = length - first < QUERIES ? length - first : QUERIES;
         float inverse[QUERIES];
-        for (size_t j = 0; j < length; j += SAT_STRIP)
+        /* Keys that some query of the chunk sees, from a whole strip on. */
+        size_t low = 0, high = length;
+        if (windowed) {
+            low = first > attention->reach ? (first - attention->reach) / SAT_STRIP * SAT_STRIP : 0;
+            if (length - first - count > attention->reach)
+                high = first + count + attention->reach;
+        }
+        for (size_t j = low; j < high; j += SAT_STRIP)
             kernels->gemm_f32(scores + j, row, 0, attention->q + first * stride, stride,
                               keys + j * dim, dim, count);
-        for (size_t i = 0; i < count; i++)
-            inverse[i] = 1.0f / kernels->softmax(scores + i * row, attention->scale, length);
+        for (size_t i = 0; i < count; i++) {
+            float *of = scores + i * row;
+            if (windowed)
+                fill_unseen(of, attention, first + i, low, high, -FLT_MAX);
+            inverse[i] = 1.0f / kernels->softmax(of + low, attention->scale, high - low);
+            if (windowed)
+                fill_unseen(of, attention, first + i, low, high, 0);
+        }
         for (size_t column = 0; column < dim; column += SAT_STRIP) {
             size_t width = dim - column < SAT_STRIP ? dim - column : SAT_STRIP;
-            kernels->gemm_f32(out, SAT_STRIP, 0, scores, row, values + column * length, length,
-                              count);
+            kernels->gemm_f32(out, SAT_STRIP, 0, scores + low, row,
+                              values + column * length + low * SAT_STRIP, high - low, count);
             for (size_t i = 0; i < count; i++)
                 for (size_t c = 0; c < SAT_STRIP; c++)
                     out[i * SAT_STRIP + c] *= inverse[i];

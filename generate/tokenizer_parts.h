@@ -1,6 +1,6 @@
 /*
  * The tokenizer inside: the vocabulary, what a call to encode carries, and the merging of symbols that
- * "llama", "gpt2" and "gemma4" share. Only tokenizer*.c and pretokenize.c include this.
+ * "llama", "gpt2" and "gemma4" share. Only tokenizer*.c, pretokenize.c and encoder_tokens.c include this.
  *
  * Everything works on running text: a piece's "▁" (or the byte alphabet's "Ġ") is a plain space here, so
  * a fragment needs no rewriting before it is looked up.

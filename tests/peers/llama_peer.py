@@ -1,4 +1,5 @@
-"""llama.cpp through llama-cpp-python's low-level interface: logits of given tokens, and nothing else."""
+"""llama.cpp through llama-cpp-python's low-level interface: logits or vectors of given tokens, and tokens of
+texts."""
 import ctypes
 
 import numpy as np
@@ -79,3 +80,51 @@ def greedy(path, tokens, count, capacity):
         chosen.append(int(rows[-1].argmax()))
     peer.close()
     return chosen, np.array(rows)
+
+
+def embeddings(path, rows, capacity):
+    """Vectors of length 1 of texts given as ids, one at a time: (texts, dimension)."""
+    options = api.llama_model_default_params()
+    options.n_gpu_layers = 0
+    model = api.llama_model_load_from_file(str(path).encode(), options)
+    if not model:
+        raise RuntimeError(f"llama.cpp does not load {path}")
+    options = api.llama_context_default_params()
+    options.n_ctx = options.n_batch = options.n_ubatch = capacity
+    options.embeddings = True
+    options.flash_attn_type = 0
+    options.n_threads = options.n_threads_batch = 1
+    context = api.llama_init_from_model(model, options)
+    if not context:
+        raise RuntimeError(f"llama.cpp makes no context for {path}")
+    out = []
+    for ids in rows:
+        batch = api.llama_batch_init(len(ids), 0, 1)
+        batch.n_tokens = len(ids)
+        for i, token in enumerate(ids):
+            batch.token[i], batch.pos[i] = int(token), i
+            batch.n_seq_id[i], batch.seq_id[i][0], batch.logits[i] = 1, 0, 1
+        if api.llama_encode(context, batch):
+            raise RuntimeError("llama_encode failed")
+        api.llama_batch_free(batch)
+        found = api.llama_get_embeddings_seq(context, 0)
+        vector = np.ctypeslib.as_array(found, (api.llama_model_n_embd(model),)).astype(np.float64)
+        out.append(vector / np.linalg.norm(vector))
+    api.llama_free(context)
+    api.llama_model_free(model)
+    return np.stack(out)
+
+
+def tokens(path, texts):
+    """Ids of texts, special tokens around them, none in them."""
+    options = api.llama_model_default_params()
+    options.vocab_only = True
+    model = api.llama_model_load_from_file(str(path).encode(), options)
+    vocabulary, out = api.llama_model_get_vocab(model), []
+    for text in texts:
+        data = text.encode()
+        ids = (api.llama_token * (len(data) + 8))()
+        count = api.llama_tokenize(vocabulary, data, len(data), ids, len(ids), True, False)
+        out.append(list(ids[:count]))
+    api.llama_model_free(model)
+    return out

@@ -3,6 +3,7 @@
  * out on stdout, in the machine's byte order.
  *
  *   embed_tool embed  MODEL [role=query|document] [threads=N] [cpu=NAME] [pooling=N] [max_tokens=N]
+ *                    [dimension=N]
  *       texts: each uint32 length, bytes.          out: (texts, dimension) float
  *   embed_tool tokens MODEL
  *       texts as above.                            out: per text uint32 count, int32 ids
@@ -156,6 +157,7 @@ int main(int count, char **arguments) {
     sat_encoder_options model = {
         .pooling = atoi(option(count, arguments, "pooling", "0")),
         .max_tokens = atoi(option(count, arguments, "max_tokens", "0")),
+        .dimension = atoi(option(count, arguments, "dimension", "0")),
     };
     if (sat_context_open(&context, &options, &error) ||
         sat_file_map(context, &mapping, arguments[2], &error) ||

@@ -1,6 +1,6 @@
 /*
- * A tiny text encoder made in memory, for tests: BERT in form, random in weights, the same bytes for the
- * same shape on every run.
+ * A tiny text encoder made in memory, for tests: BERT in form, random in weights, the same bytes
+ * for the same shape on every run.
  */
 #ifndef SATCHEL_TESTS_SUPPORT_TINY_MODEL_H
 #define SATCHEL_TESTS_SUPPORT_TINY_MODEL_H
@@ -10,7 +10,7 @@
 
 typedef struct tiny_shape {
     size_t dimension, heads, ffn, layers, positions; /* 0: 64, 2, 128, 2, 64 */
-    uint32_t type;                                   /* of weights: F32 (0), F16 (1), Q8_0 (8) */
+    uint32_t type;       /* of weights: F32 (0), F16 (1), Q8_0 (8), Q4_0 (2), BF16 (30) */
     bool mixed;          /* attn_v is F16 and attn_output F32 all the same */
     uint32_t pooling;    /* bert.pooling_type; 0: not written */
     uint32_t max_tokens; /* satchel.max_seq_length; 0: not written */
@@ -18,9 +18,15 @@ typedef struct tiny_shape {
     bool cased;
     bool outliers;                              /* as trained models have them, see TINY_OUTLIER */
     const char *query_prefix, *document_prefix; /* NULL: not written */
-    const char *leave_out;                      /* a tensor or key not written */
-    const char *other_shape;                    /* a tensor written with one row too many */
-    uint32_t other_type;                        /* and of this type, if not 0 */
+    const char *arch; /* NULL: "bert"; "nomic-bert", "modern-bert", "gemma-embedding" */
+    bool unigram;     /* a vocabulary of that kind instead of WordPiece */
+    size_t kv_heads;  /* of gemma-embedding; 0: heads */
+    uint32_t window;  /* attention.sliding_window; 0: not written */
+    size_t dense;     /* rows of dense_2; dense_3 has half of the dimension; 0: neither is there */
+    const char *one_more;    /* a tensor that is written beside the others */
+    const char *leave_out;   /* a tensor or key not written */
+    const char *other_shape; /* a tensor written with one row too many */
+    uint32_t other_type;     /* and of this type, if not 0 */
 } tiny_shape;
 
 /* With `outliers`, every norm's weight at this column is so many times larger. */

@@ -84,19 +84,23 @@ static void prefixes_stand_before_the_text(void **state) {
 
 static void pooling_is_the_file_s_or_the_option_s(void **state) {
     tiny_shape mean = {.pooling = 1}, cls = {.pooling = 2}, last = {.pooling = 3};
+    tiny_shape rank = {.pooling = 4};
     sat_encoder_options to_cls = {.pooling = SATCHEL_POOLING_CLS};
-    sat_encoder *encoder[4] = {open_shape(&mean, NULL), open_shape(&cls, NULL),
-                               open_shape(&mean, &to_cls), open_shape(NULL, NULL)};
-    float out[4][D];
+    sat_encoder *encoder[5] = {open_shape(&mean, NULL), open_shape(&cls, NULL),
+                               open_shape(&mean, &to_cls), open_shape(NULL, NULL),
+                               open_shape(&last, NULL)};
+    float out[5][D];
     satchel_error error;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         embed_one(encoder[i], SATCHEL_ROLE_DOCUMENT, "hello world", out[i]);
         sat_encoder_close(&encoder[i]);
     }
     assert_memory_not_equal(out[0], out[1], sizeof out[0]);
     assert_memory_equal(out[1], out[2], sizeof out[0]);
     assert_memory_equal(out[0], out[3], sizeof out[0]);
-    assert_int_equal(tiny_model_open_shape(&encoder[0], context, &last, NULL, &error),
+    assert_memory_not_equal(out[0], out[4], sizeof out[0]);
+    assert_memory_not_equal(out[1], out[4], sizeof out[0]);
+    assert_int_equal(tiny_model_open_shape(&encoder[0], context, &rank, NULL, &error),
                      SATCHEL_UNSUPPORTED);
     assert_non_null(strstr(error.message, "pooling_type"));
 }
@@ -206,8 +210,10 @@ static void wrong_calls_are_refused(void **state) {
 
 static void wrong_options_are_refused(void **state) {
     static const sat_encoder_options cases[] = {
-        {.pooling = 3},
+        {.pooling = 4},
         {.pooling = -1},
+        {.dimension = -1},
+        {.dimension = 65}, /* more than the model's */
         {.max_tokens = 15},
         {.max_tokens = -1},
         {.max_tokens = 65}, /* more than positions */
@@ -256,7 +262,9 @@ static void files_that_contradict_themselves_are_refused(void **state) {
         {{.leave_out = "blk.0.layer_output_norm.weight"}, SATCHEL_DAMAGED, "layer_output_norm"},
         {{.other_shape = "blk.0.ffn_up.weight"}, SATCHEL_DAMAGED, "blk.0.ffn_up.weight"},
         {{.other_shape = "blk.0.attn_q.bias"}, SATCHEL_DAMAGED, "blk.0.attn_q.bias"},
-        {{.other_shape = "blk.0.ffn_up.weight", .other_type = 12}, SATCHEL_UNSUPPORTED, "Q4_K"},
+        {{.other_shape = "blk.0.ffn_up.weight", .other_type = 24}, SATCHEL_UNSUPPORTED, "I8"},
+        {{.one_more = "blk.0.attn_q_norm.weight"}, SATCHEL_UNSUPPORTED, "blk.0.attn_q_norm.weight"},
+        {{.one_more = "pooler.bias"}, SATCHEL_UNSUPPORTED, "pooler.bias"},
         {{.heads = 3}, SATCHEL_DAMAGED, "heads"},
         {{.positions = 8}, SATCHEL_UNSUPPORTED, "tokens"},
         {{.max_tokens = 65}, SATCHEL_DAMAGED, "max_seq_length"},
@@ -266,8 +274,6 @@ static void files_that_contradict_themselves_are_refused(void **state) {
         sat_encoder *encoder;
         satchel_error error = {0};
         tiny_shape shape = cases[i].shape;
-        if (shape.other_type == 12)
-            shape.dimension = 256; /* whole blocks of that type */
         satchel_status status = tiny_model_open_shape(&encoder, context, &shape, NULL, &error);
         if (status != cases[i].status || !strstr(error.message, cases[i].word) ||
             !strstr(error.message, "tiny.gguf"))
