@@ -39,8 +39,6 @@ struct sat_cache {
     _Atomic int64_t used_ns; /* the last time given to a blob */
 };
 
-/* ------------------------------------------------------------------ open and close */
-
 /* 0 if it is there afterwards. */
 static int make_folder(sat_cache *cache) {
     const sat_file_table *files = cache->context->files;
@@ -50,43 +48,6 @@ static int make_folder(sat_cache *cache) {
     sat_file_info info;
     failed = files->stat(cache->context->files_user, cache->folder, true, &info);
     return failed ? failed : info.is_directory ? 0 : ENOTDIR;
-}
-
-satchel_status sat_cache_open(sat_cache **out, satchel_context *context, const char *folder,
-                              uint64_t limit, uint64_t free_floor, satchel_error *error) {
-    sat_memory *memory = &context->memory;
-    *out = NULL;
-    sat_cache *cache = sat_calloc(memory, 1, sizeof *cache);
-    char *copy = cache ? sat_strdup(memory, folder) : NULL;
-    if (!copy) {
-        sat_free(memory, cache);
-        return sat_memory_fail(memory, sizeof *cache + strlen(folder) + 1, error);
-    }
-    *cache = (sat_cache){.context = context,
-                         .folder = copy,
-                         .limit = limit ? limit : DEFAULT_LIMIT,
-                         .free_floor = free_floor ? free_floor : DEFAULT_FLOOR};
-    int failed = make_folder(cache);
-    satchel_status status = SATCHEL_OK;
-    if (failed) {
-        status = sat_fail_errno(error, failed,
-                                "cannot use %s as cache_dir: give a folder, or one to be made in a "
-                                "folder that exists and can be written",
-                                folder);
-        sat_cache_close(&cache);
-    }
-    *out = cache;
-    return status;
-}
-
-void sat_cache_close(sat_cache **slot) {
-    sat_cache *cache = *slot;
-    *slot = NULL;
-    if (!cache)
-        return;
-    sat_memory *memory = &cache->context->memory;
-    sat_free(memory, cache->folder);
-    sat_free(memory, cache);
 }
 
 /* ------------------------------------------------------------------ names */
@@ -304,9 +265,10 @@ static int note_entry(void *user, const char *name) {
     return 0;
 }
 
-/* Deletes the blobs used least until `most` bytes are left, or none that may go. */
+/* Deletes the blobs used least until `most` bytes are left; none if all that may go is too little. */
 static void give_up(listing *list, uint64_t most, const sat_cache_key *kept, size_t kept_count) {
     sat_cache *cache = list->cache;
+    uint64_t stays = list->total;
     for (size_t k = 0; k < kept_count; k++) {
         char name[NAME];
         name_blob(name, &kept[k]);
@@ -314,6 +276,10 @@ static void give_up(listing *list, uint64_t most, const sat_cache_key *kept, siz
             if (strcmp(list->entries[i].name, name) == 0)
                 list->entries[i] = list->entries[--list->count];
     }
+    for (size_t i = 0; i < list->count; i++)
+        stays -= list->entries[i].size;
+    if (stays > most)
+        return;
     /* One or two go at a time as a rule: no need to sort all. */
     while (list->total > most && list->count > 0) {
         size_t least = 0;
@@ -373,6 +339,49 @@ static satchel_status check_floor(sat_cache *cache, uint64_t need, satchel_error
                         "to stay free",
                         (unsigned long long)space, (unsigned long long)cache->free_floor);
     return SATCHEL_OK;
+}
+
+/* ------------------------------------------------------------------ open and close */
+
+satchel_status sat_cache_open(sat_cache **out, satchel_context *context, const char *folder,
+                              uint64_t limit, uint64_t free_floor, satchel_error *error) {
+    sat_memory *memory = &context->memory;
+    *out = NULL;
+    sat_cache *cache = sat_calloc(memory, 1, sizeof *cache);
+    char *copy = cache ? sat_strdup(memory, folder) : NULL;
+    if (!copy) {
+        sat_free(memory, cache);
+        return sat_memory_fail(memory, sizeof *cache + strlen(folder) + 1, error);
+    }
+    *cache = (sat_cache){.context = context,
+                         .folder = copy,
+                         .limit = limit ? limit : DEFAULT_LIMIT,
+                         .free_floor = free_floor ? free_floor : DEFAULT_FLOOR};
+    int failed = make_folder(cache);
+    satchel_status status = SATCHEL_OK;
+    if (failed) {
+        status = sat_fail_errno(error, failed,
+                                "cannot use %s as cache_dir: give a folder, or one to be made in a "
+                                "folder that exists and can be written",
+                                folder);
+        sat_cache_close(&cache);
+    } else {
+        /* The limit may be lower than it was, and somebody may have died while writing. What fails
+         * here is tried again with the next blob. */
+        make_room(cache, 0, NULL, 0, NULL);
+    }
+    *out = cache;
+    return status;
+}
+
+void sat_cache_close(sat_cache **slot) {
+    sat_cache *cache = *slot;
+    *slot = NULL;
+    if (!cache)
+        return;
+    sat_memory *memory = &cache->context->memory;
+    sat_free(memory, cache->folder);
+    sat_free(memory, cache);
 }
 
 /* ------------------------------------------------------------------ writing */

@@ -33,8 +33,8 @@ typedef struct sat_cache_key {
 typedef struct sat_cache sat_cache;
 
 /* Makes the folder, for its owner alone, if it is missing; its parent must exist. limit: bytes in
- * it at most. free_floor: bytes that stay free on the volume. 0: defaults. The context outlives
- * it. */
+ * it at most; what is there and more goes at once. free_floor: bytes that stay free on the volume.
+ * 0: defaults. The context outlives it. */
 satchel_status sat_cache_open(sat_cache **out, struct satchel_context *context, const char *folder,
                               uint64_t limit, uint64_t free_floor, satchel_error *error);
 void sat_cache_close(sat_cache **cache); /* mappings stay valid */
