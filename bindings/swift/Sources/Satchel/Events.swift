@@ -50,6 +50,8 @@ public struct Reason: OpenConstant {
     public static let noEmbedder = Self(SATCHEL_REASON_NO_EMBEDDER)
     /// A language model is there.
     public static let generator = Self(SATCHEL_REASON_GENERATOR)
+    /// Refusal: the language model found no answer in the passages.
+    public static let declined = Self(SATCHEL_REASON_DECLINED)
 
     /// `weak_evidence` and so on.
     public var description: String {
@@ -61,6 +63,7 @@ public struct Reason: OpenConstant {
         case .weakEvidence: "weak_evidence"
         case .noEmbedder: "no_embedder"
         case .generator: "generator"
+        case .declined: "declined"
         default: String(rawValue)
         }
     }

@@ -224,7 +224,7 @@ extension Model {
                 try context.handle.use { owner in
                     try check {
                         satchel_model_measure(
-                            owner, file, &raw, &need, MemoryLayout<satchel_model_need>.size, $0)
+                            owner, file, &need, MemoryLayout<satchel_model_need>.size, &raw, $0)
                     }
                 }
             }
@@ -236,14 +236,19 @@ extension Model {
     }
 
     /// The text of token ids.
-    public func detokenize(_ tokens: [Int32]) async throws -> String {
+    ///
+    /// - Parameters:
+    ///   - tokens: Of the model's vocabulary.
+    ///   - special: Spell special tokens instead of leaving them out.
+    public func detokenize(_ tokens: [Int32], special: Bool = false) async throws -> String {
         try await call { model, _ in
             var bytes: [CChar] = []
             while true {
                 var length = 0
                 try check {
                     satchel_model_detokenize(
-                        model, tokens, tokens.count, &bytes, bytes.count, &length, $0)
+                        model, tokens, tokens.count, flag(special), &bytes, bytes.count, &length,
+                        $0)
                 }
                 if length <= bytes.count {
                     return bytes.withUnsafeBytes {
@@ -280,8 +285,8 @@ extension Model {
                 try withText(text) { text, length in
                     try check {
                         satchel_model_perplexity(
-                            model, text, length, ProgressTarget.function, target, cancel, &raw,
-                            MemoryLayout<satchel_perplexity>.size, $0)
+                            model, text, length, &raw, MemoryLayout<satchel_perplexity>.size,
+                            ProgressTarget.function, target, cancel, $0)
                     }
                 }
             }

@@ -64,6 +64,31 @@ public struct KMeansInit: OpenConstant {
     }
 }
 
+/// Why a clustering stopped.
+public struct KMeansStop: OpenConstant {
+    /// The library's `SATCHEL_STOP_*`.
+    public let rawValue: Int32
+    /// Wraps a constant of the library.
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// All iterations were done.
+    public static let iterations = Self(SATCHEL_STOP_ITERATIONS)
+    /// No label changed.
+    public static let unchanged = Self(SATCHEL_STOP_UNCHANGED)
+    /// The centroids moved no farther than the tolerance.
+    public static let tolerance = Self(SATCHEL_STOP_TOLERANCE)
+
+    /// `iterations`, `unchanged` or `tolerance`.
+    public var description: String {
+        switch self {
+        case .iterations: "iterations"
+        case .unchanged: "unchanged"
+        case .tolerance: "tolerance"
+        default: String(rawValue)
+        }
+    }
+}
+
 /// How points are clustered. What is left `nil` is the library's default.
 public struct KMeansOptions: Sendable {
     /// At most; 0: only seeding and labels.
@@ -153,8 +178,8 @@ public struct KMeans: Sendable {
     public let inertia: Double
     /// Done.
     public let iterations: Int
-    /// Why it stopped, as the library's `SATCHEL_STOP_*`.
-    public let stop: Int32
+    /// Why it stopped.
+    public let stop: KMeansStop
     /// Clusters without a point in the end.
     public let empty: Int
     /// Working memory held at most.
@@ -207,7 +232,7 @@ public struct KMeans: Sendable {
             }
             return KMeans(
                 centroids: centroids, labels: labels, inertia: info.inertia,
-                iterations: Int(info.iterations), stop: info.stop, empty: Int(info.empty),
+                iterations: Int(info.iterations), stop: KMeansStop(rawValue: info.stop), empty: Int(info.empty),
                 memoryBytes: info.memory_bytes)
         }
     }

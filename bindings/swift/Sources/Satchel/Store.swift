@@ -21,6 +21,8 @@ public struct AddOptions: Sendable {
     public var title: String?
     /// Facts that filters can ask for.
     public var metadata: Metadata = [:]
+    /// The same as the library's JSON, instead of `metadata`.
+    public var metadataJSON: String?
     /// What kind of file it is: `text/markdown`. It chooses the reader.
     public var mediaType: String?
     /// When it was last changed; else now.
@@ -43,9 +45,8 @@ public struct AddOptions: Sendable {
         var raw = satchel_add_options()
         satchel_add_options_init(&raw, MemoryLayout<satchel_add_options>.size)
         raw.title = try scratch.maybe(title, "the title")
-        if !metadata.isEmpty {
-            raw.metadata = try scratch.maybe(JSON.text(metadata), "the metadata")
-        }
+        let json = try metadataJSON ?? (metadata.isEmpty ? nil : JSON.text(metadata))
+        raw.metadata = try scratch.maybe(json, "the metadata")
         if text { raw.media_type = try scratch.maybe(mediaType, "mediaType") }
         raw.modified_ms = modified.map { Int64($0.timeIntervalSince1970 * 1000) } ?? 0
         raw.defer_embedding = flag(deferEmbedding)

@@ -1,0 +1,176 @@
+// What Swift adds to C: searches, and tokens of a stream, through both in turn, in one process, on the same
+// store and model.
+//
+//     SATCHEL_BENCH=1 swift run -c release swift_overhead EMBEDDER.gguf [SEARCHES] [TOKENS]
+//
+// Searches are hybrid, with the embedder given. The stream's generator is a table in C that says a word
+// each time it is asked, so that next to nothing but the way of a token is measured. Prints medians and
+// totals; a run in which a search finds nothing ends with an error.
+import CSatchel
+import Dispatch
+import Foundation
+import Satchel
+
+struct Failure: Error { let what: String }
+
+func seconds(_ work: () async throws -> Void) async rethrows -> Double {
+    let begin = DispatchTime.now().uptimeNanoseconds
+    try await work()
+    return Double(DispatchTime.now().uptimeNanoseconds - begin) / 1e9
+}
+
+func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+
+func print(_ what: String, _ c: Double, _ swift: Double, _ unit: String, _ scale: Double) {
+    let added = 100 * (swift / c - 1)
+    Swift.print(
+        String(
+            format: "%@: C %.2f %@, Swift %.2f %@: %+.2f %%", what, c * scale, unit, swift * scale,
+            unit, added))
+}
+
+func require(_ status: satchel_status) throws {
+    if status != SATCHEL_OK { throw Failure(what: String(cString: satchel_status_name(status))) }
+}
+
+/// A search in C that reads all that the binding reads.
+func searchInC(_ store: OpaquePointer, _ query: String) throws -> Int {
+    var results: OpaquePointer?
+    var options = satchel_search_options()
+    satchel_search_options_init(&options, MemoryLayout<satchel_search_options>.size)
+    try require(query.withCString { satchel_search(&results, store, $0, &options, nil) })
+    defer { satchel_results_close(&results) }
+    let count = satchel_results_count(results!)
+    var hit = satchel_hit()
+    var range = satchel_range()
+    for index in 0..<count {
+        try require(
+            satchel_results_get(results!, index, &hit, MemoryLayout<satchel_hit>.size, nil))
+        for match in 0..<hit.match_count {
+            try require(satchel_results_get_match(results!, index, match, &range, nil))
+        }
+    }
+    return count
+}
+
+func searches(_ model: String, _ count: Int) async throws {
+    let folder = FileManager.default.temporaryDirectory
+        .appendingPathComponent("satchel-bench-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let store = try await Store(
+        path: folder.appendingPathComponent("a.satchel").path, embedder: Model(path: model))
+    let words = ["harbour", "lease", "dough", "bicycle", "anchor", "roof", "window", "chain"]
+    for number in 0..<500 {
+        let text = (0..<40).map { words[(number * 7 + $0 * $0 * 3 + number / 8) % 8] }
+        try await store.add(
+            id: "note \(number)", text: "Note \(number). " + text.joined(separator: " ") + ".")
+    }
+    var c: [Double] = [], swift: [Double] = []
+    for round in 0..<count {
+        let query = "\(words[round % 8]) \(words[(round / 8) % 8])"
+        c.append(
+            try await seconds {
+                guard try store.withRaw({ try searchInC($0, query) }) > 0 else {
+                    throw Failure(what: "nothing found")
+                }
+            })
+        swift.append(
+            try await seconds {
+                guard try await store.search(query).count > 0 else {
+                    throw Failure(what: "nothing found")
+                }
+            })
+    }
+    print("\(count) searches, median", median(c), median(swift), "µs", 1e6)
+    print("\(count) searches, all", c.reduce(0, +), swift.reduce(0, +), "s", 1)
+}
+
+/// The generator: the run counts what is left to say.
+func generator(_ context: OpaquePointer) throws -> OpaquePointer {
+    var table = satchel_generator()
+    table.struct_size = MemoryLayout<satchel_generator>.size
+    table.context_tokens = 1 << 20
+    table.begin = { _, request, run in
+        let left = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+        left.pointee = request!.pointee.max_tokens
+        run!.pointee = UnsafeMutableRawPointer(left)
+        return satchel_status(SATCHEL_OK)
+    }
+    table.next = { _, run, text, length in
+        let left = run!.assumingMemoryBound(to: Int32.self)
+        left.pointee -= 1
+        text!.pointee = word
+        length!.pointee = left.pointee < 0 ? 0 : 5
+        return satchel_status(SATCHEL_OK)
+    }
+    table.end = { _, run in run!.deallocate() }
+    var made: OpaquePointer?
+    try "word".withCString { id in
+        table.id = id
+        try require(satchel_model_from_generator(&made, context, &table, nil))
+    }
+    return made!
+}
+
+nonisolated(unsafe) let word = UnsafePointer<CChar>(strdup("word ")!)
+let messages = #"[{"role":"user","content":"Speak."}]"#
+
+func streamInC(_ model: OpaquePointer, _ tokens: Int) throws -> Int {
+    var generate = satchel_generate_options()
+    satchel_generate_options_init(&generate, MemoryLayout<satchel_generate_options>.size)
+    generate.max_tokens = Int32(tokens)
+    var options = satchel_chat_options()
+    satchel_chat_options_init(&options, MemoryLayout<satchel_chat_options>.size)
+    var stream: OpaquePointer?
+    try withUnsafePointer(to: generate) { held in
+        options.generate = held
+        try require(satchel_chat(&stream, model, messages, messages.utf8.count, &options, nil))
+    }
+    defer { satchel_stream_close(&stream) }
+    var event = satchel_event()
+    var count = 0
+    repeat {
+        try require(satchel_stream_next(stream!, &event, MemoryLayout<satchel_event>.size, nil))
+        if event.token != nil { count += 1 }
+    } while event.kind != Int32(SATCHEL_EVENT_DONE)
+    return count
+}
+
+func stream(_ tokens: Int) async throws {
+    let context = try Context.shared()
+    let model = try Model(raw: context.withRaw(generator), context: context)
+    var options = ChatOptions()
+    options.generate.maxTokens = tokens
+    var c: [Double] = [], swift: [Double] = []
+    var countC = 0, countSwift = 0
+    for _ in 0..<30 {
+        c.append(try await seconds { countC = try model.withRaw { try streamInC($0, tokens) } })
+        swift.append(
+            try await seconds {
+                countSwift = 0
+                for try await event in model.chat(json: messages, options: options) {
+                    if case .token = event { countSwift += 1 }
+                }
+            })
+    }
+    guard countC == countSwift, countC > 0 else {
+        throw Failure(what: "\(countC) tokens in C, \(countSwift) in Swift")
+    }
+    print("a stream of \(countC) tokens", median(c), median(swift), "ms", 1e3)
+    Swift.print(
+        String(
+            format: "Swift adds %.2f µs a token", (median(swift) - median(c)) / Double(countC) * 1e6))
+}
+
+let given = CommandLine.arguments
+guard given.count > 1 else {
+    Swift.print("usage: swift_overhead EMBEDDER.gguf [SEARCHES] [TOKENS]")
+    exit(2)
+}
+// Off the main actor, as an app's own work is.
+try await Task.detached {
+    Swift.print("Satchel \(SatchelLibrary.version), \(try Context.shared().cpuName)")
+    try await stream(given.count > 3 ? Int(given[3])! : 1000)
+    try await searches(given[1], given.count > 2 ? Int(given[2])! : 10_000)
+}.value
