@@ -79,6 +79,8 @@ uint32_t sat_gguf_version(const sat_gguf *gguf); /* of the format */
  * bytes of a string, 0: some. Elements that are arrays are left out. False: out of memory. */
 bool sat_gguf_describe(const sat_gguf *gguf, size_t index, size_t limit, sat_gguf_entry *entry,
                        sat_buffer *value);
+/* Whether its general.architecture is a decoder's. */
+bool sat_gguf_is_decoder(const sat_gguf *gguf);
 
 /* A model in one file, or split into parts NAME-00001-of-00003.gguf and so on. */
 typedef struct sat_gguf_set {

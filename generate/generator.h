@@ -8,6 +8,7 @@
  *   generator_score.c     logits and perplexity
  *   generation.c          a run: prefill, sampling, the context's policy
  *   generation_text.c     tokens to text: whole characters, stop strings
+ *   generation_app.c      a run of an application's generator
  */
 #ifndef SATCHEL_GENERATE_GENERATOR_H
 #define SATCHEL_GENERATE_GENERATOR_H
@@ -108,5 +109,25 @@ satchel_status sat_generator_perplexity(sat_generator *generator, const char *te
  */
 satchel_status sat_generator_run(sat_stream **out, sat_generator *generator, sat_tokens *prompt,
                                  const satchel_generate_options *options, satchel_error *error);
+
+/* ------------------------------------------------------------------ an application's generator */
+
+/* Calls each() for the messages of a JSON array, in order; content is one string, of parts the
+ * parts joined. What each() returns ends it. INVALID_ARGUMENT, UNSUPPORTED (a part that is no
+ * text). */
+typedef satchel_status (*sat_message_function)(void *user, const char *role, const char *content,
+                                               size_t length, satchel_error *error);
+satchel_status sat_messages_read(satchel_context *context, const char *messages, size_t length,
+                                 sat_message_function each, void *user, satchel_error *error);
+
+/* A run of an application's generator; begin() is called here, next() and end() later, so the
+ * table's functions and `user` must serve until the stream is closed. Events: TOKEN, in whole
+ * characters and ended at stop strings, and DONE, whose counts of tokens are -1. options are read,
+ * and not kept but for `cancel`. continues: the last message is the assistant's. What the table
+ * fails with is CALLBACK, but for CANCELLED and OUT_OF_MEMORY. */
+satchel_status sat_app_generation_open(sat_stream **out, satchel_context *context,
+                                       const satchel_generator *table, const char *messages,
+                                       size_t length, const satchel_generate_options *options,
+                                       bool continues, satchel_error *error);
 
 #endif

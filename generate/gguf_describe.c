@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "generate/arch.h"
 #include "generate/gguf.h"
 
 enum { SHOWN_ELEMENTS = 16, SHOWN_BYTES = 1024 };
@@ -14,6 +15,12 @@ size_t sat_gguf_key_count(const sat_gguf *gguf) {
 
 uint32_t sat_gguf_version(const sat_gguf *gguf) {
     return sat_read_u32(gguf->data + 4); /* behind the magic; was read when the file was opened */
+}
+
+bool sat_gguf_is_decoder(const sat_gguf *gguf) {
+    const char *architecture;
+    return sat_gguf_string(gguf, "general.architecture", &architecture, NULL) &&
+           sat_arch_find(architecture);
 }
 
 static const char *type_name(const sat_gguf_key *key) {

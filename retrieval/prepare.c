@@ -97,7 +97,7 @@ static satchel_status cut_passage(sat_prepared *p, size_t index, int64_t room, i
     size_t fitting = 0, low = 0, high = sentences.count; /* high: the first known not to fit */
     while (low < high && !status) {
         size_t middle = low + (high - low) / 2;
-        int64_t tokens;
+        int64_t tokens = 0;
         p->shown[index].length = sentences.items[middle];
         status = count_passage(p, index, &tokens, error);
         if (tokens <= room) {

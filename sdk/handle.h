@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "generate/generate.h"
+#include "generate/generator.h"
 #include "retrieval/retrieval.h"
 
 /* ------------------------------------------------------------------ gate */
@@ -31,16 +32,25 @@ bool sat_gate_is_mine(sat_gate *gate);
 
 /* ------------------------------------------------------------------ handles */
 
-/* One of four: `encoder` and `generator` come from files, the tables from the application. The two
- * that are not there are NULL and zero. */
+/* A vocabulary's pieces with a NUL behind each; see sat_model_spelling(). */
+typedef struct sat_spellings {
+    size_t count;
+    const char *at[]; /* (count) NULL: the token has none */
+} sat_spellings;
+
+/* One of four: `encoder` and `generator` come from files, the tables from the application. What is
+ * not there is NULL and zero. */
 struct satchel_model {
     satchel_context *context;
     satchel_model_info info; /* kind says whether it embeds or generates */
     sat_encoder *encoder;
-    satchel_embedder app;
+    sat_generator *generator;
+    satchel_embedder app_embedder;
+    satchel_generator app_generator;
     satchel_embedder table; /* what stores are given of either embedder; its user is this model */
     char *id, *fingerprint; /* owned, for the application's */
     sat_gate gate;          /* around its callbacks */
+    sat_spellings *_Atomic spellings;
     _Atomic int64_t references;
 };
 
@@ -57,6 +67,39 @@ satchel_status sat_model_read_options(satchel_model_options *known, const char *
 /* Fill a new model from a file. The files are taken over, also on failure. */
 satchel_status sat_model_fill_embedder(satchel_model *model, sat_gguf_set *files, const char *name,
                                        const satchel_model_options *options, satchel_error *error);
+satchel_status sat_model_fill_generator(satchel_model *model, sat_gguf_set *files, const char *name,
+                                        const satchel_model_options *options, satchel_error *error);
+/* What it would take; the files are taken over, also on failure. */
+satchel_status sat_model_measure_embedder(satchel_model_need *need, satchel_context *context,
+                                          sat_gguf_set *files, const char *name,
+                                          const satchel_model_options *options,
+                                          satchel_error *error);
+satchel_status sat_model_measure_generator(satchel_model_need *need, satchel_context *context,
+                                           sat_gguf_set *files, const char *name,
+                                           const satchel_model_options *options,
+                                           satchel_error *error);
+
+/* Of a generator from a file: a prompt's tokens, and a token as the file spells it, which lives as
+ * long as the model; NULL if there is none. */
+satchel_status sat_model_prompt(const satchel_model *model, const char *text, size_t length,
+                                bool trusted, sat_tokens *out, satchel_error *error);
+const char *sat_model_spelling(satchel_model *model, int32_t token);
+/* Of any generator: tokens of a text in running text, and of messages as they are put to the model;
+ * an application's that cannot count is estimated. */
+satchel_status sat_model_count_text(satchel_model *model, const char *text, size_t length,
+                                    size_t *count, satchel_error *error);
+satchel_status sat_model_count_chat(satchel_model *model, const char *messages, size_t length,
+                                    size_t *count, satchel_error *error);
+/* Options of satchel_generate() and satchel_chat(), read and checked; their pointers stay the
+ * caller's. */
+satchel_status sat_generate_read_options(satchel_generate_options *known, const char *call,
+                                         const satchel_generate_options *options,
+                                         satchel_error *error);
+/* As satchel_chat(), with options that are read already. What they lead to is used up when this
+ * returns. The model must outlive the stream. */
+satchel_status sat_model_chat(sat_stream **out, satchel_model *model, const char *messages,
+                              size_t length, const satchel_chat_options *options,
+                              satchel_error *error);
 
 typedef struct sat_app_reader sat_app_reader; /* an application's reader; store.c */
 

@@ -42,8 +42,12 @@ void sat_model_release(satchel_model *model) {
         return;
     satchel_context *context = model->context;
     sat_encoder_close(&model->encoder);
-    if (model->app.destroy)
-        model->app.destroy(model->app.user);
+    sat_generator_close(&model->generator);
+    if (model->app_embedder.destroy)
+        model->app_embedder.destroy(model->app_embedder.user);
+    if (model->app_generator.destroy)
+        model->app_generator.destroy(model->app_generator.user);
+    sat_free(&context->memory, atomic_load(&model->spellings));
     sat_free(&context->memory, model->id);
     sat_free(&context->memory, model->fingerprint);
     sat_gate_destroy(&model->gate);
@@ -112,6 +116,11 @@ satchel_status sat_model_read_options(satchel_model_options *known, const char *
     return status ? status : sat_cancel_check(known->cancel, error);
 }
 
+/* Decoders generate; all else is left to the encoders to know or to refuse. */
+static bool generates(const sat_gguf_set *files) {
+    return sat_gguf_is_decoder(files->parts[0]);
+}
+
 /* Takes the files over, also on failure. */
 static satchel_status open_files(satchel_model **out, satchel_context *context, sat_gguf_set *files,
                                  const char *name, const satchel_model_options *options,
@@ -122,7 +131,8 @@ static satchel_status open_files(satchel_model **out, satchel_context *context, 
         sat_gguf_set_close(&files);
         return status;
     }
-    status = sat_model_fill_embedder(model, files, name, options, error);
+    status = (generates(files) ? sat_model_fill_generator
+                               : sat_model_fill_embedder)(model, files, name, options, error);
     if (status) {
         sat_model_release(model);
         return status;
@@ -177,6 +187,32 @@ satchel_status satchel_model_open_fd(satchel_model **out, satchel_context *conte
 
 /* ------------------------------------------------------------------ what is known */
 
+satchel_status satchel_model_measure(satchel_context *context, const char *path,
+                                     satchel_model_need *need, size_t size,
+                                     const satchel_model_options *options, satchel_error *error) {
+    satchel_status status = sat_check_pointer(__func__, "need", need, error);
+    if (status)
+        return status;
+    memset(need, 0, size);
+    satchel_model_options known;
+    status = sat_check_context(__func__, context, error);
+    if (!status)
+        status = sat_check_pointer(__func__, "the path", path, error);
+    if (!status)
+        status = sat_model_read_options(&known, __func__, options, error);
+    sat_gguf_set *files = NULL;
+    if (!status)
+        status = sat_gguf_set_open(&files, context, path, error);
+    if (status)
+        return status;
+    satchel_model_need found = {0};
+    status = (generates(files) ? sat_model_measure_generator : sat_model_measure_embedder)(
+        &found, context, files, path, &known, error);
+    if (!status)
+        sat_result_write(need, size, &found, sizeof found);
+    return status;
+}
+
 satchel_status satchel_model_get_info(const satchel_model *model, satchel_model_info *info,
                                       size_t size, satchel_error *error) {
     satchel_status status = sat_check_pointer(__func__, "info", info, error);
@@ -203,18 +239,28 @@ satchel_status satchel_model_tokenize(const satchel_model *model, const char *te
         status = sat_check_pointer(__func__, "tokens", tokens, error);
     if (!status)
         status = sat_check_text(__func__, "the text", text, &length, error);
-    if (!status && !model->encoder)
+    if (!status && !model->encoder && !model->generator)
         status = sat_fail(error, SATCHEL_UNSUPPORTED,
-                          "%s: embedder '%s' belongs to the application, which has its tokens",
-                          __func__, model->id);
+                          "%s: '%s' belongs to the application, which has its tokens", __func__,
+                          model->id);
     if (status)
         return status;
-    return sat_encoder_tokenize(model->encoder, text ? text : "", length, tokens, capacity, count,
-                                error);
+    if (model->encoder)
+        return sat_encoder_tokenize(model->encoder, text ? text : "", length, tokens, capacity,
+                                    count, error);
+    sat_tokens found = {0};
+    status = sat_model_prompt(model, text, length, false, &found, error);
+    *count = status ? 0 : found.count;
+    if (*count && capacity)
+        memcpy(tokens, found.ids, (*count < capacity ? *count : capacity) * sizeof *tokens);
+    sat_tokens_free(&found);
+    return status;
 }
 
 const char *satchel_model_token(const satchel_model *model, int32_t token) {
-    if (!model || !model->encoder || sat_is_forked(model->context))
+    if (!model || sat_is_forked(model->context))
         return NULL;
-    return sat_encoder_token(model->encoder, token);
+    if (model->encoder)
+        return sat_encoder_token(model->encoder, token);
+    return model->generator ? sat_model_spelling((satchel_model *)model, token) : NULL;
 }

@@ -79,13 +79,39 @@ satchel_status sat_model_fill_embedder(satchel_model *model, sat_gguf_set *files
     return SATCHEL_OK;
 }
 
+satchel_status sat_model_measure_embedder(satchel_model_need *need, satchel_context *context,
+                                          sat_gguf_set *files, const char *name,
+                                          const satchel_model_options *options,
+                                          satchel_error *error) {
+    for (size_t p = 0; p < files->count; p++) {
+        need->file_bytes += files->mappings[p].size;
+        for (size_t i = 0; i < sat_gguf_tensor_count(files->parts[p]); i++)
+            need->weight_bytes += sat_gguf_tensor_at(files->parts[p], i)->bytes;
+    }
+    need->kind = SATCHEL_MODEL_EMBEDDER;
+    /* Opening packs the weights, and how tightly depends on the machine: it is opened to be seen. */
+    const uint64_t before = atomic_load_explicit(&context->memory.now, memory_order_relaxed);
+    satchel_model *model = NULL;
+    satchel_status status = sat_model_new(&model, context, error);
+    if (status) {
+        sat_gguf_set_close(&files);
+        return status;
+    }
+    status = sat_model_fill_embedder(model, files, name, options, error);
+    const uint64_t after = atomic_load_explicit(&context->memory.now, memory_order_relaxed);
+    need->memory_bytes = after > before ? after - before : 0;
+    sat_model_release(model);
+    return status;
+}
+
 /* ------------------------------------------------------------------ an application's embedder */
 
 static satchel_status app_count(void *user, const char *text, size_t length, size_t *count) {
     satchel_model *model = user;
     *count = 0;
     sat_gate_enter(&model->gate);
-    satchel_status status = model->app.count_tokens(model->app.user, text, length, count);
+    satchel_status status =
+        model->app_embedder.count_tokens(model->app_embedder.user, text, length, count);
     sat_gate_leave(&model->gate);
     return status ? SATCHEL_CALLBACK : SATCHEL_OK;
 }
@@ -94,7 +120,8 @@ static satchel_status app_coverage(void *user, const char *text, size_t length, 
     satchel_model *model = user;
     *share = 0;
     sat_gate_enter(&model->gate);
-    satchel_status status = model->app.coverage(model->app.user, text, length, share);
+    satchel_status status =
+        model->app_embedder.coverage(model->app_embedder.user, text, length, share);
     sat_gate_leave(&model->gate);
     if (status)
         return SATCHEL_CALLBACK;
@@ -109,7 +136,7 @@ static satchel_status app_coverage(void *user, const char *text, size_t length, 
  * departures from length 1 are mended, so that everything behind can count on unit vectors. */
 static satchel_status check_rows(const satchel_model *model, float *rows, size_t n,
                                  satchel_error *error) {
-    const size_t dimension = (size_t)model->app.dimension;
+    const size_t dimension = (size_t)model->app_embedder.dimension;
     for (size_t row = 0; row < n; row++)
         if (!sat_vector_normalize(model->context->vector, rows + row * dimension, dimension))
             return sat_fail(error, SATCHEL_CALLBACK,
@@ -123,7 +150,8 @@ static satchel_status app_embed_checked(satchel_model *model, int32_t role,
                                         const satchel_text *texts, size_t n, float *out,
                                         const satchel_cancel *cancel, satchel_error *error) {
     sat_gate_enter(&model->gate);
-    satchel_status status = model->app.embed(model->app.user, role, texts, n, out, cancel);
+    satchel_status status =
+        model->app_embedder.embed(model->app_embedder.user, role, texts, n, out, cancel);
     sat_gate_leave(&model->gate);
     if (status == SATCHEL_CANCELLED)
         return sat_fail(error, status, "embedder '%s' was cancelled", model->id);
@@ -169,14 +197,14 @@ static satchel_status open_embedder(satchel_model **out, satchel_context *contex
     satchel_status status = sat_model_new(&model, context, error);
     if (status)
         return status;
-    model->app = *embedder;
+    model->app_embedder = *embedder;
     status = sat_model_name(model, "embedder", embedder->dimension, embedder->id, error);
     if (status) {
-        model->app.destroy = NULL; /* the caller of this function calls it */
+        model->app_embedder.destroy = NULL; /* the caller of this function calls it */
         sat_model_release(model);
         return status;
     }
-    model->app.id = model->id;
+    model->app_embedder.id = model->id;
     model->info = (satchel_model_info){.name = model->id,
                                        .architecture = "custom",
                                        .fingerprint = model->fingerprint,

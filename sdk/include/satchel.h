@@ -315,8 +315,8 @@ SATCHEL_API satchel_status satchel_model_open(satchel_model **out, satchel_conte
                                               const satchel_model_options *options,
                                               satchel_error *error);
 /* As above from an open descriptor: `length` bytes at `offset` (0: to the end). The descriptor is
- * duplicated; the caller keeps its own. For Android assets and file providers. UNSUPPORTED for a
- * model split into parts. */
+ * duplicated; the caller keeps its own. For Android assets and file providers. A model split into
+ * parts is opened by path. */
 SATCHEL_API satchel_status satchel_model_open_fd(satchel_model **out, satchel_context *context,
                                                  int32_t fd, uint64_t offset, uint64_t length,
                                                  const satchel_model_options *options,
@@ -366,6 +366,14 @@ typedef struct satchel_model_need {
     uint64_t kv_bytes;      /* of that, for keys and values */
 } satchel_model_need;
 
+/* What a model would take. Of a generator this is known from the file's keys and tensors, without
+ * reading weights; an embedder is opened and closed again. Options count as far as they change it.
+ * Errors: as satchel_model_open(). */
+SATCHEL_API satchel_status satchel_model_measure(satchel_context *context, const char *path,
+                                                 satchel_model_need *need, size_t size,
+                                                 const satchel_model_options *options,
+                                                 satchel_error *error);
+
 /* How well a generator foresees a text. */
 typedef struct satchel_perplexity {
     int64_t tokens;       /* scored: all but the first */
@@ -381,9 +389,10 @@ typedef struct satchel_perplexity {
 SATCHEL_API satchel_status satchel_model_embed(satchel_model *model, int32_t role,
                                                const satchel_text *texts, size_t n, float *out,
                                                const satchel_cancel *cancel, satchel_error *error);
-/* Token ids of a text, special tokens included, without truncation. Writes at most `capacity` ids
- * and the full count to *count; call with capacity 0 to ask for the count. UNSUPPORTED for an
- * application's embedder. */
+/* Token ids of a text, without truncation: an embedder's with its special tokens, a generator's as
+ * satchel_generate() reads a prompt, with the token that begins a text where the file asks for one.
+ * Special tokens spelled in the text are text. Writes at most `capacity` ids and the full count to
+ * *count; call with capacity 0 to ask for the count. UNSUPPORTED for an application's model. */
 SATCHEL_API satchel_status satchel_model_tokenize(const satchel_model *model, const char *text,
                                                   size_t length, int32_t *tokens, size_t capacity,
                                                   size_t *count, satchel_error *error);
@@ -391,12 +400,36 @@ SATCHEL_API satchel_status satchel_model_tokenize(const satchel_model *model, co
  * there is none. */
 SATCHEL_API const char *satchel_model_token(const satchel_model *model, int32_t token);
 
+/* The text of tokens, as UTF-8: bytes that are no character become U+FFFD. Special tokens are left
+ * out, or spelled if `special` is 1. Writes at most `capacity` bytes, without a NUL, and the full
+ * length to *length; call with capacity 0 to ask for the length. INVALID_ARGUMENT: an id past the
+ * vocabulary; WRONG_MODEL: an embedder; UNSUPPORTED: an application's generator. */
+SATCHEL_API satchel_status satchel_model_detokenize(const satchel_model *model,
+                                                    const int32_t *tokens, size_t count,
+                                                    int32_t special, char *text, size_t capacity,
+                                                    size_t *length, satchel_error *error);
+/* Logits of a generator from a file: (count, vocabulary_size) float, where row i scores what comes
+ * behind tokens[0..i]. LIMIT: more tokens than the context has. Also WRONG_MODEL, UNSUPPORTED (an
+ * application's), INVALID_ARGUMENT (an id past the vocabulary), CANCELLED, MEMORY_LIMIT. */
+SATCHEL_API satchel_status satchel_model_logits(satchel_model *model, const int32_t *tokens,
+                                                size_t count, float *logits,
+                                                const satchel_cancel *cancel, satchel_error *error);
+/* Perplexity of a text under a generator from a file, in windows of the context's size that overlap
+ * by half: each token is scored once, all but those of the first window with half a window before
+ * them. *out is filled up to `size` bytes. progress (may be NULL): SATCHEL_PHASE_PREFILL, tokens
+ * scored. INVALID_ARGUMENT: a text of fewer than two tokens. Other errors as above. */
+SATCHEL_API satchel_status satchel_model_perplexity(satchel_model *model, const char *text,
+                                                    size_t length, satchel_perplexity *out,
+                                                    size_t size, satchel_progress_function progress,
+                                                    void *user, const satchel_cancel *cancel,
+                                                    satchel_error *error);
+
 /* ------------------------------------------------------------------ generate */
 
 /* What happens when prompt and answer fill the context. */
 enum {
-    /* A prompt that leaves no room for max_tokens is LIMIT up front; with max_tokens -1 the answer
-     * ends when the context is full, with SATCHEL_FINISH_CONTEXT. */
+    /* A prompt that leaves no room for max_tokens is LIMIT up front; where that is 0 or -1, the
+     * answer ends when the context is full, with SATCHEL_FINISH_CONTEXT. */
     SATCHEL_OVERFLOW_ERROR = 0,
     /* The answer goes on: half of what stands behind the first tokens is forgotten, the rest is
      * read again at its new place, which takes as long as reading a prompt of that length. */
@@ -442,6 +475,9 @@ typedef struct satchel_generate_options {
     const satchel_cancel *cancel;
 } satchel_generate_options;
 
+SATCHEL_API void satchel_generate_options_init(satchel_generate_options *options,
+                                               size_t struct_size);
+
 typedef struct satchel_chat_options {
     size_t struct_size;
     const satchel_generate_options *generate; /* NULL: defaults */
@@ -450,6 +486,31 @@ typedef struct satchel_chat_options {
     int32_t continue_answer; /* 1: the last message is the assistant's, and is gone on with */
     int32_t reserved;
 } satchel_chat_options;
+
+SATCHEL_API void satchel_chat_options_init(satchel_chat_options *options, size_t struct_size);
+
+/* Goes on with a prompt, or answers a conversation: events PROGRESS (SATCHEL_PHASE_PREFILL), TOKEN
+ * as the text grows, DONE. The work happens inside satchel_stream_next(); a cancel takes effect
+ * within one token's time, closing the stream at once. Nothing is remembered between calls but what
+ * was computed: give the whole conversation each time, and what the last call on the model, or the
+ * context's cache_dir, still has of it is not computed again (DONE says how much). Options are
+ * copied. Each running stream holds keys and values of its own: info.memory_bytes counts one.
+ *
+ * messages: a JSON array of objects with "role" ("system", "user", "assistant") and "content", a
+ * string, and what else the model's chat template knows. Text in them forms no special token.
+ *
+ * Errors of both, up front: WRONG_MODEL, INVALID_TEXT, INVALID_ARGUMENT (also what the template
+ * raises), UNSUPPORTED (no chat template, or one that is outside the subset of docs/generate.md; a
+ * keyword of the schema), LIMIT (see SATCHEL_OVERFLOW_ERROR; a max_tokens that is less than the
+ * shortest answer the schema allows), CALLBACK; and while it runs: CANCELLED, MEMORY_LIMIT,
+ * CALLBACK. */
+SATCHEL_API satchel_status satchel_generate(satchel_stream **out, satchel_model *model,
+                                            const char *prompt, size_t length,
+                                            const satchel_generate_options *options,
+                                            satchel_error *error);
+SATCHEL_API satchel_status satchel_chat(satchel_stream **out, satchel_model *model,
+                                        const char *messages, size_t length,
+                                        const satchel_chat_options *options, satchel_error *error);
 
 /* What an application's generator is asked for. All it leads to lives until begin() returns, but
  * for `cancel`, which lives until end(). */
@@ -487,6 +548,14 @@ typedef struct satchel_generator {
     /* Called once when the last object that uses the table is closed. May be NULL. */
     void (*destroy)(void *user);
 } satchel_generator;
+
+/* A model from an application's own generator, for satchel_generate(), satchel_chat() and
+ * satchel_ask(). The table is copied; `destroy` is called when the last user is gone, also when
+ * this call fails. */
+SATCHEL_API satchel_status satchel_model_from_generator(satchel_model **out,
+                                                        satchel_context *context,
+                                                        const satchel_generator *generator,
+                                                        satchel_error *error);
 
 /* ------------------------------------------------------------------ reader table */
 

@@ -16,17 +16,19 @@ when the call into the library that is running returns.
 
 from . import _native
 from . import _structs as _s
-from ._callbacks import Embedder, Reader
+from ._callbacks import Embedder, Generator, Reader
 from ._cluster import KMeans, KMeansInfo, KMeansProgress, kmeans, kmeans_assign
 from ._context import Cancel, Context
+from ._generate import GenerateDone, GenerateOptions, Generation
 from ._gguf import GgufFile, GgufKey, GgufTensor, inspect
 from ._model import Model
 from ._store import Store
 from ._stream import AnswerEvents, Events
 from ._topics import Topic, TopicDocument, Topics, TopicSentence
 from ._types import (Answer, CitationEvent, Document, DoneEvent, Event, FileEvent, Heading, Hit,
-                     Hits, HitsEvent, ModelInfo, ModeEvent, Page, ProgressEvent, Range,
-                     RefusalEvent, Root, Slide, Stats, SyncDoneEvent, SyncSummary, Time, Title, TokenEvent)
+                     Hits, HitsEvent, ModeEvent, ModelInfo, ModelNeed, Page, Perplexity,
+                     ProgressEvent, Range, RefusalEvent, Root, Slide, Stats, SyncDoneEvent,
+                     SyncSummary, Time, Title, TokenEvent)
 from .errors import (Busy, CallbackFailed, Cancelled, Closed, ConfirmRemovals, Damaged, DiskFull,
                      Exists, Forked, InternalError, InvalidArgument, InvalidFilter,
                      InvalidMetadata, InvalidText, IOFailed, LimitReached, Locked, MemoryLimit,
@@ -36,15 +38,16 @@ from .errors import (Busy, CallbackFailed, Cancelled, Closed, ConfirmRemovals, D
 __all__ = [
     "Answer", "AnswerEvents", "Busy", "CallbackFailed", "Cancel", "Cancelled", "CitationEvent",
     "Closed", "ConfirmRemovals", "Context", "Damaged", "DiskFull", "Document", "DoneEvent",
-    "Embedder", "Event", "Events", "Exists", "FileEvent", "Forked", "GgufFile", "GgufKey",
-    "GgufTensor", "Heading", "Hit", "Hits", "HitsEvent", "IOFailed", "InternalError", "InvalidArgument", "InvalidFilter",
+    "Embedder", "Event", "Events", "Exists", "FileEvent", "Forked", "GenerateDone",
+    "GenerateOptions", "Generation", "Generator", "GgufFile", "GgufKey", "GgufTensor", "Heading",
+    "Hit", "Hits", "HitsEvent", "IOFailed", "InternalError", "InvalidArgument", "InvalidFilter",
     "InvalidMetadata", "InvalidText", "KMeans", "KMeansInfo", "KMeansProgress", "LimitReached",
-    "Locked", "MemoryLimit", "ModeEvent", "Model", "ModelInfo", "NoModel", "NotAStore",
-    "NotFound", "OutOfMemory", "Page", "PermissionDenied", "ProgressEvent", "Range",
-    "ReadOnly", "Reader", "RefusalEvent", "Root", "SatchelError", "Slide", "Stats", "Store",
-    "SyncDoneEvent", "SyncSummary", "Time", "Title", "TokenEvent", "TooNew", "Topic",
-    "TopicDocument", "TopicSentence", "Topics", "Unsupported", "WrongModel", "has_feature",
-    "inspect", "kmeans", "kmeans_assign", "library_path", "version",
+    "Locked", "MemoryLimit", "ModeEvent", "Model", "ModelInfo", "ModelNeed", "NoModel",
+    "NotAStore", "NotFound", "OutOfMemory", "Page", "PermissionDenied", "Perplexity",
+    "ProgressEvent", "Range", "ReadOnly", "Reader", "RefusalEvent", "Root", "SatchelError",
+    "Slide", "Stats", "Store", "SyncDoneEvent", "SyncSummary", "Time", "Title", "TokenEvent",
+    "TooNew", "Topic", "TopicDocument", "TopicSentence", "Topics", "Unsupported", "WrongModel",
+    "has_feature", "inspect", "kmeans", "kmeans_assign", "library_path", "version",
 ]
 
 #: Path of the shared library in use.
@@ -57,8 +60,8 @@ def version() -> str:
 
 
 def has_feature(name: str) -> bool:
-    """Whether this build has a part: "encoder", "faiss", "html", "kmeans", "markdown",
-    "stemmers"."""
+    """Whether this build has a part: "encoder", "faiss", "generator", "html", "kmeans",
+    "markdown", "stemmers"."""
     return bool(_native.library.satchel_has_feature(name.encode()))
 
 

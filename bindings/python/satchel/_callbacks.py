@@ -1,4 +1,4 @@
-"""Python objects as embedders and readers of the library.
+"""Python objects as embedders, generators and readers of the library.
 
 The library holds on to their C tables until it calls `destroy`, which may be after the Python
 object that registered them has gone: the bridges therefore live in a table of their own until then.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 import inspect
 import itertools
+import json
 from ctypes import byref, c_void_p
 from typing import Any, Dict, Iterable, List, Optional, Protocol, Sequence, Union, runtime_checkable
 
 import numpy as np
 
 from . import _constants as k
+from . import _generate
 from . import _native as n
 from . import _structs as s
 from ._types import Heading, Page, Slide, Time, Title
@@ -25,6 +27,9 @@ _UNSUPPORTED = k.CONSTANTS["SATCHEL_UNSUPPORTED"]
 
 #: What an embedder that does not say gets: enough for any passage.
 _TOKENS_IF_UNSAID = 512
+
+#: Room for prompt and answer that a generator is taken to have if it does not say.
+_CONTEXT_IF_UNSAID = 4096
 
 
 @runtime_checkable
@@ -41,6 +46,21 @@ class Embedder(Protocol):
     """
 
     def embed(self, texts: List[str]) -> Any: ...
+
+
+class Generator(Protocol):
+    """What Model.from_generator() takes as a generator of your own.
+
+    Only generate() must be there. It gets the conversation as dictionaries with "role" and
+    "content" and returns or yields the answer in pieces of text, or returns it whole. It may take
+    keyword arguments: `options` (a GenerateOptions), `max_tokens` (-1: as many as fit),
+    `cancelled` (a function that says whether to stop).
+
+    Looked at where present: `context_tokens` (int: room for prompt and answer; else 4,096), `id`
+    (str: names model and settings; else the class's name), `count_tokens(text) -> int`.
+    """
+
+    def generate(self, messages: List[Dict[str, str]]) -> "Union[str, Iterable[str]]": ...
 
 
 ReaderPart = Union[str, Page, Slide, Heading, Time, Title]
@@ -165,6 +185,97 @@ def open_embedder(context: Any, embedder: Any) -> c_void_p:
     table.user = _keep(bridge)
     pointer = c_void_p()
     n.call(n.library.satchel_model_from_embedder, byref(pointer), context, byref(table))
+    return pointer
+
+
+# ---------------------------------------------------------------- generators
+
+
+class _Run:
+    """An answer under way; `piece` lives until the next one is asked for."""
+
+    def __init__(self, pieces: "Union[str, Iterable[str]]") -> None:
+        self.pieces = iter([pieces] if isinstance(pieces, str) else pieces)
+        self.piece = b""
+
+
+class _GeneratorBridge:
+    def __init__(self, generator: Any) -> None:
+        self.generator = generator
+        self.takes = {name for name in ("options", "max_tokens", "cancelled")
+                      if _takes(generator.generate, name)}
+        self.runs: Dict[int, _Run] = {}
+        self.numbers = itertools.count(1)
+        self.count = s.CountFunction(self._count) if hasattr(generator, "count_tokens") else None
+        self.begin = s.BeginFunction(self._begin)
+        self.next = s.NextFunction(self._next)
+        self.end = s.EndFunction(self._end)
+
+    def _count(self, user: Any, text: int, length: int, out: Any) -> int:
+        try:
+            out[0] = int(self.generator.count_tokens(_text(text, length)))
+            return _OK
+        except BaseException as raised:
+            return _fail(raised)
+
+    def _begin(self, user: Any, given: Any, out: Any) -> int:
+        try:
+            request = given.contents
+            cancel = request.cancel
+            more = {"options": lambda: _generate.read_options(request.options.contents),
+                    "max_tokens": lambda: request.max_tokens,
+                    "cancelled": lambda: lambda: bool(n.library.satchel_cancel_fired(cancel))}
+            messages = json.loads(s.counted(request.messages, request.messages_length))
+            run = _Run(self.generator.generate(messages,
+                                               **{name: more[name]() for name in self.takes}))
+            number = next(self.numbers)
+            self.runs[number] = run
+            out[0] = number
+            return _OK
+        except BaseException as raised:
+            return _fail(raised)
+
+    def _next(self, user: Any, number: int, text: Any, length: Any) -> int:
+        try:
+            run = self.runs[number]
+            run.piece = b""
+            while not run.piece:
+                piece = next(run.pieces, None)
+                if piece is None:
+                    length[0] = 0
+                    return _OK
+                run.piece = piece.encode("utf-8", "replace")
+            text[0] = ctypes.cast(run.piece, c_void_p).value
+            length[0] = len(run.piece)
+            return _OK
+        except BaseException as raised:
+            return _fail(raised)
+
+    def _end(self, user: Any, number: int) -> None:
+        run = self.runs.pop(number)
+        try:
+            close = getattr(run.pieces, "close", None)
+            if close is not None:
+                close()
+        except BaseException as raised:
+            _fail(raised)
+
+
+def open_generator(context: Any, generator: Any) -> c_void_p:
+    """A satchel_model over a Python generator."""
+    bridge = _GeneratorBridge(generator)
+    kind = type(generator)
+    name = getattr(generator, "id", None) or f"{kind.__module__}.{kind.__qualname__}"
+    identity = n.encode_z(str(name), "the generator's id")
+    table = s.Generator(struct_size=ctypes.sizeof(s.Generator), id=identity,
+                        context_tokens=int(getattr(generator, "context_tokens", 0)
+                                           or _CONTEXT_IF_UNSAID),
+                        begin=bridge.begin, next=bridge.next, end=bridge.end, destroy=_destroy)
+    if bridge.count:
+        table.count_tokens = bridge.count
+    table.user = _keep(bridge)
+    pointer = c_void_p()
+    n.call(n.library.satchel_model_from_generator, byref(pointer), context, byref(table))
     return pointer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from ctypes import byref, c_uint64, c_void_p
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple, Union
 
 from . import _constants as k
 from . import _native as n
@@ -25,17 +25,28 @@ class Context(n.Closable):
         log: called with a level ("warning") and a message.
         log_level: "error", "warning", "info" or "debug".
         log_content: True lets messages hold paths, ids and text.
+        cache_dir: folder where generators save what they have read, so that another process need
+            not read it again; made if missing. All in it may be deleted at any time. What a prompt
+            said can be read from its files. None: nothing is saved.
+        cache_limit: most bytes in it; None: 1 GiB.
+        cache_free_floor: nothing is saved with less free on the volume; None: 512 MiB.
     """
 
     def __init__(self, *, threads: Optional[int] = None, cpu_level: Optional[str] = None,
                  memory_limit: Optional[int] = None, log: Optional[LogCallback] = None,
-                 log_level: Optional[str] = None, log_content: bool = False) -> None:
+                 log_level: Optional[str] = None, log_content: bool = False,
+                 cache_dir: "Optional[Union[str, os.PathLike[str]]]" = None,
+                 cache_limit: Optional[int] = None,
+                 cache_free_floor: Optional[int] = None) -> None:
         options = n.new(s.ContextOptions, "satchel_context_options_init")
         options.threads = threads or 0
         options.cpu_level = k.CPU.value(cpu_level)
         options.memory_limit = memory_limit or 0
         options.log_level = k.LOG.value(log_level)
         options.log_content = int(log_content)
+        options.cache_dir = None if cache_dir is None else os.fsencode(cache_dir)
+        options.cache_limit = cache_limit or 0
+        options.cache_free_floor = cache_free_floor or 0
         if log is not None:
             options.log = _log_function(log)
         pointer = c_void_p()

@@ -1,46 +1,80 @@
-"""Models: text to vectors."""
+"""Models: text to vectors, and text to text."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 from ctypes import byref, c_int32, c_size_t, c_void_p
-from typing import Any, Iterable, List, Optional, Union
+from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from . import _callbacks
+from . import _callbacks, _generate
 from . import _constants as k
 from . import _native as n
 from . import _structs as s
 from ._context import Cancel, Context, cancel_pointer, default_context
-from ._types import ModelInfo
+from ._generate import GenerateOptions, Generation, Message
+from ._topics import progress_function
+from ._types import ModelInfo, ModelNeed, Perplexity, ProgressEvent
+
+Progress = Callable[[ProgressEvent], None]
+Path = Union[str, "os.PathLike[str]"]
 
 #: Texts given to the library at once: between two calls Ctrl-C gets its turn.
 _BATCH = 512
 
 
 class Model(n.Closable):
-    """A text encoder from a GGUF file.
+    """A model from a GGUF file: a text encoder or a decoder; `kind` says which.
 
     Args:
-        path: the GGUF file: BERT family, weights F32, F16 or Q8_0.
-        pooling: "mean" or "cls"; None: as the file says.
-        max_tokens: longest text read; None: as the file says.
-        query_prefix, document_prefix: put before texts; None: as the file says.
+        path: the GGUF file; of a model split into parts, the first.
+        pooling: of encoders: "mean" or "cls"; None: as the file says.
+        max_tokens: of encoders: longest text read; None: as the file says.
+        query_prefix, document_prefix: of encoders: put before texts; None: as the file says.
+        context_tokens: of decoders: room for prompt and answer; None: the file's, at most 8,192.
+        kv_type: of decoders: how keys and values are held: "f16" (default), "q8_0" or "f32".
+        adapters: of decoders: LoRA adapters in GGUF: paths, or pairs of a path and a scale.
+        chat_template: of decoders: Jinja, instead of the file's own.
+        warm: read all weights now, so that the first answer does not wait for storage.
+        progress: called with a ProgressEvent now and then while warming.
+        cancel: fire it from another thread to stop opening.
         context: threads and limits; None: the shared context.
     """
 
-    def __init__(self, path: "Union[str, os.PathLike[str]]", *, pooling: Optional[str] = None,
+    def __init__(self, path: Path, *, pooling: Optional[str] = None,
                  max_tokens: Optional[int] = None, query_prefix: Optional[str] = None,
-                 document_prefix: Optional[str] = None, context: Optional[Context] = None) -> None:
+                 document_prefix: Optional[str] = None, context_tokens: Optional[int] = None,
+                 kv_type: Optional[str] = None,
+                 adapters: "Sequence[Union[Path, Tuple[Path, float]]]" = (),
+                 chat_template: Optional[str] = None, warm: bool = False,
+                 progress: Optional[Progress] = None, cancel: Optional[Cancel] = None,
+                 context: Optional[Context] = None) -> None:
         options = _options(pooling, max_tokens, query_prefix, document_prefix)
+        _generate.model_options(options, context_tokens, kv_type, adapters, chat_template)
+        options.warm = int(warm)
+        options.progress = progress_function(progress)
         pointer = c_void_p()
         context = context or default_context()
-        with context._handle as owner:
+        with context._handle as owner, cancel_pointer(cancel) as stop:
+            options.cancel = stop.value if stop else None
             n.call(n.library.satchel_model_open, byref(pointer), owner, os.fsencode(path),
                    byref(options))
         self._take(pointer, context)
+
+    @staticmethod
+    def measure(path: Path, *, context_tokens: Optional[int] = None,
+                kv_type: Optional[str] = None, context: Optional[Context] = None) -> ModelNeed:
+        """What opening a file would take, without reading its weights."""
+        options: s.ModelOptions = n.new(s.ModelOptions, "satchel_model_options_init")
+        _generate.model_options(options, context_tokens, kv_type, (), None)
+        need = s.ModelNeed()
+        with (context or default_context())._handle as owner:
+            n.call(n.library.satchel_model_measure, owner, os.fsencode(path), byref(need),
+                   ctypes.sizeof(need), byref(options))
+        return ModelNeed(k.KIND.name(need.kind), need.context_tokens, need.file_bytes,
+                         need.weight_bytes, need.memory_bytes, need.kv_bytes)
 
     def _take(self, pointer: c_void_p, context: Context) -> None:
         self._context = context
@@ -75,6 +109,17 @@ class Model(n.Closable):
         model._take(pointer, context)
         return model
 
+    @classmethod
+    def from_generator(cls, generator: "_callbacks.Generator", *,
+                       context: Optional[Context] = None) -> "Model":
+        """A model over a generator of your own; see satchel.Generator."""
+        context = context or default_context()
+        with context._handle as owner:
+            pointer = _callbacks.open_generator(owner, generator)
+        model = cls.__new__(cls)
+        model._take(pointer, context)
+        return model
+
     # ------------------------------------------------------------ what it is
 
     def _read_info(self) -> ModelInfo:
@@ -84,11 +129,19 @@ class Model(n.Closable):
             return ModelInfo(s.string(info.name), s.string(info.architecture),
                              s.string(info.fingerprint), s.string(info.weight_type),
                              info.dimension, info.max_tokens, info.vocabulary_size,
-                             info.parameter_count, info.file_bytes)
+                             info.parameter_count, info.file_bytes, k.KIND.name(info.kind),
+                             info.context_tokens, info.trained_context, info.layers,
+                             bool(info.has_chat_template), info.weight_bytes, info.memory_bytes,
+                             info.kv_bytes_a_token)
 
     @property
     def info(self) -> ModelInfo:
         return self._info
+
+    @property
+    def kind(self) -> str:
+        """"embedder" or "generator"."""
+        return self._info.kind
 
     @property
     def dimension(self) -> int:
@@ -100,9 +153,15 @@ class Model(n.Closable):
         """Longest text it reads, in tokens, special ones included."""
         return self._info.max_tokens
 
+    @property
+    def context_tokens(self) -> int:
+        """Of a generator: room for prompt and answer, in tokens."""
+        return self._info.context_tokens
+
     def __repr__(self) -> str:
-        return (f"<satchel.Model {self._info.name!r} {self._info.weight_type} "
-                f"dimension={self._info.dimension}>")
+        size = (f"context={self._info.context_tokens}" if self.kind == "generator"
+                else f"dimension={self._info.dimension}")
+        return f"<satchel.Model {self._info.name!r} {self._info.weight_type} {size}>"
 
     # ------------------------------------------------------------ what it does
 
@@ -135,7 +194,8 @@ class Model(n.Closable):
         return out
 
     def tokenize(self, text: str) -> List[int]:
-        """Token ids of a text, special tokens included, without truncation."""
+        """Token ids of a text, without truncation: an encoder's with its special tokens, a
+        decoder's as generate() reads a prompt. Special tokens spelled in the text are text."""
         data = n.encode(text, "the text")
         count = c_size_t()
         capacity = len(data) + 2  # no piece is shorter than a byte, and two are special
@@ -153,6 +213,82 @@ class Model(n.Closable):
         with self._handle as pointer:
             piece: Any = n.library.satchel_model_token(pointer, token)
             return None if piece is None else s.string(piece)
+
+
+    def detokenize(self, tokens: Iterable[int], *, special: bool = False) -> str:
+        """The text of tokens; special ones are left out, or spelled. Decoders only."""
+        given = list(tokens)
+        ids = (c_int32 * len(given))(*given)
+        length = c_size_t()
+        capacity = 16 * len(given) + 16
+        with self._handle as pointer:
+            while True:
+                text = ctypes.create_string_buffer(capacity)
+                n.call(n.library.satchel_model_detokenize, pointer, ids, len(given), int(special),
+                       text, capacity, byref(length))
+                if length.value <= capacity:
+                    return text.raw[:length.value].decode("utf-8")
+                capacity = length.value
+
+    def logits(self, tokens: "Union[Iterable[int], np.ndarray]", *,
+               cancel: Optional[Cancel] = None) -> np.ndarray:
+        """What a decoder expects behind each token: float32, shape (tokens, vocabulary)."""
+        ids = np.ascontiguousarray(
+            tokens if isinstance(tokens, np.ndarray) else list(tokens), dtype=np.int32)
+        if ids.ndim != 1:
+            raise ValueError(f"tokens must be a list of ids, not an array of shape {ids.shape}")
+        out = np.empty((len(ids), self._info.vocabulary_size), dtype=np.float32)
+        with self._handle as pointer, cancel_pointer(cancel) as stop:
+            n.call(n.library.satchel_model_logits, pointer, ids.ctypes.data, len(ids),
+                   out.ctypes.data, stop)
+        return out
+
+    def perplexity(self, text: str, *, progress: Optional[Progress] = None,
+                   cancel: Optional[Cancel] = None) -> Perplexity:
+        """How well a decoder foresees a text."""
+        data = n.encode(text, "the text")
+        out = s.Perplexity()
+        report = progress_function(progress)
+        with self._handle as pointer, cancel_pointer(cancel) as stop:
+            n.call(n.library.satchel_model_perplexity, pointer, data, len(data), byref(out),
+                   ctypes.sizeof(out), report, None, stop)
+        return Perplexity(out.perplexity, out.nll, out.bits_per_byte, out.tokens, out.elapsed_ms)
+
+    def generate(self, prompt: str, options: Optional[GenerateOptions] = None, *,
+                 trust_prompt: bool = False, progress: Optional[Progress] = None,
+                 **changes: Any) -> Generation:
+        """Goes on with a prompt: an iterator of pieces of text.
+
+        Args:
+            prompt: the text.
+            options: how to write; None: greedily, at most 512 tokens.
+            trust_prompt: special tokens spelled in the prompt are read as such.
+            progress: called with a ProgressEvent now and then while the prompt is read.
+            changes: fields of GenerateOptions, such as max_tokens=64 or temperature=0.7.
+        """
+        with self._handle as pointer:
+            return _generate.generate(pointer, prompt, trust_prompt,
+                                      _generate.changed(options, changes), progress)
+
+    def chat(self, messages: "Union[str, Sequence[Message]]",
+             options: Optional[GenerateOptions] = None, *,
+             tools: "Optional[Sequence[Mapping[str, Any]]]" = None,
+             variables: Optional[Mapping[str, Any]] = None, continue_answer: bool = False,
+             progress: Optional[Progress] = None, **changes: Any) -> Generation:
+        """Answers a conversation: an iterator of pieces of text. Give the whole conversation each
+        time: what is still in memory of the last call is not computed again.
+
+        Args:
+            messages: dictionaries with "role" and "content", or one question as a string. Nothing
+                in them forms a special token.
+            options, changes, progress: as in generate().
+            tools: for the model's chat template.
+            variables: for the template: {"enable_thinking": False}.
+            continue_answer: the last message is the assistant's, and is gone on with.
+        """
+        with self._handle as pointer:
+            return _generate.chat(pointer, messages, _generate.changed(options, changes), tools,
+                                  variables, continue_answer, progress)
 
 
 def _options(pooling: Optional[str], max_tokens: Optional[int], query_prefix: Optional[str],

@@ -73,8 +73,8 @@ _declare("satchel_version", c_char_p)
 _declare("satchel_version_at_least", c_int32, c_int32, c_int32, c_int32)
 _declare("satchel_has_feature", c_int32, c_char_p)
 _declare("satchel_status_name", c_char_p, _status)
-for _options in ("context", "model", "store", "add", "sync", "list", "search", "ask", "kmeans",
-                 "topics"):
+for _options in ("context", "model", "generate", "chat", "store", "add", "sync", "list", "search",
+                 "ask", "kmeans", "topics"):
     _declare(f"satchel_{_options}_options_init", None, c_void_p, c_size_t)
 for _object in ("context", "cancel", "model", "store", "documents", "results", "stream",
                 "topics", "gguf"):
@@ -100,6 +100,20 @@ _declare("satchel_model_embed", _status, _handle, c_int32, c_void_p, c_size_t, c
 _declare("satchel_model_tokenize", _status, _handle, c_char_p, c_size_t, POINTER(c_int32),
          c_size_t, POINTER(c_size_t), _error)
 _declare("satchel_model_token", c_char_p, _handle, c_int32)
+_declare("satchel_model_measure", _status, _handle, c_char_p, POINTER(s.ModelNeed), c_size_t,
+         POINTER(s.ModelOptions), _error)
+_declare("satchel_model_detokenize", _status, _handle, POINTER(c_int32), c_size_t, c_int32,
+         c_char_p, c_size_t, POINTER(c_size_t), _error)
+_declare("satchel_model_logits", _status, _handle, c_void_p, c_size_t, c_void_p, _handle, _error)
+_declare("satchel_model_perplexity", _status, _handle, c_char_p, c_size_t, POINTER(s.Perplexity),
+         c_size_t, s.ProgressFunction, c_void_p, _handle, _error)
+
+_declare("satchel_model_from_generator", _status, _handle_out, _handle, POINTER(s.Generator),
+         _error)
+_declare("satchel_generate", _status, _handle_out, _handle, c_char_p, c_size_t,
+         POINTER(s.GenerateOptions), _error)
+_declare("satchel_chat", _status, _handle_out, _handle, c_char_p, c_size_t,
+         POINTER(s.ChatOptions), _error)
 
 _declare("satchel_store_open", _status, _handle_out, _handle, c_char_p, POINTER(s.StoreOptions),
          _error)

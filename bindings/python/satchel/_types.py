@@ -23,14 +23,45 @@ class ModelInfo:
     """What a model says of itself."""
 
     name: str
-    architecture: str  #: "bert", or "custom" for an application's embedder
-    fingerprint: str  #: names the vectors it makes
+    architecture: str  #: "bert", "qwen3"; "custom" for one of the application's
+    fingerprint: str  #: names what it makes
     weight_type: str  #: "F32", "F16", "Q8_0"; "" if unknown
     dimension: int
     max_tokens: int
     vocabulary_size: int  #: 0 if unknown
     parameter_count: int  #: 0 if unknown
     file_bytes: int  #: 0 if unknown
+    kind: str  #: "embedder" or "generator"
+    context_tokens: int  #: of a generator: room for prompt and answer
+    trained_context: int  #: of a generator: tokens it was trained for; 0 if unknown
+    layers: int  #: of a generator; 0 if unknown
+    has_chat_template: bool  #: chat() can serve
+    weight_bytes: int  #: of a generator: read for one token, from the mapped file
+    memory_bytes: int  #: of a generator: held beside the file, with one context full
+    kv_bytes_a_token: int  #: of that, for each token of the context
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelNeed:
+    """What opening a file would take."""
+
+    kind: str  #: "embedder" or "generator"
+    context_tokens: int  #: it would have; 0 for an embedder
+    file_bytes: int
+    weight_bytes: int  #: of that, read for one token; mapped: the system may drop it again
+    memory_bytes: int  #: held beside the file, with one context full
+    kv_bytes: int  #: of that, for keys and values
+
+
+@dataclasses.dataclass(frozen=True)
+class Perplexity:
+    """How well a model foresees a text."""
+
+    perplexity: float
+    nll: float  #: mean of -ln p over the tokens, in nats
+    bits_per_byte: float  #: of the text: comparable between vocabularies
+    tokens: int  #: scored: all but the first
+    elapsed_ms: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,10 +241,10 @@ class DoneEvent(Event):
 
 @dataclasses.dataclass(frozen=True)
 class ProgressEvent(Event):
-    """How far a sync has come."""
+    """How far long work has come."""
 
-    phase: str  #: "scan", "keywords" or "embed"
-    done: int  #: files, or chunks while embedding
+    phase: str  #: "scan", "keywords", "embed"; "warm"; "prefill": reading a prompt; ...
+    done: int  #: files, chunks while embedding, bytes while warming, tokens of a prompt
     total: Optional[int]  #: None: not known yet
     bytes_done: int
     bytes_total: int
