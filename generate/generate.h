@@ -1,6 +1,6 @@
 /*
- * generate: models. GGUF weights, tokenizers, and here the text encoder (BERT family). This is the
- * folder's one interface header.
+ * generate: models. GGUF weights, text encoders, and with generator.h, which this includes, models
+ * that write and their tokenizers. This is the folder's one interface header.
  */
 #ifndef SATCHEL_GENERATE_GENERATE_H
 #define SATCHEL_GENERATE_GENERATE_H
@@ -151,5 +151,9 @@ const char *sat_encoder_token(const sat_encoder *encoder, int32_t token);
 /* As satchel_embedder.coverage. */
 satchel_status sat_encoder_coverage(const sat_encoder *encoder, const char *text, size_t length,
                                     float *share, satchel_error *error);
+
+/* ------------------------------------------------------------------ generators, tokenizers */
+
+#include "generate/generator.h"
 
 #endif

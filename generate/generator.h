@@ -13,9 +13,9 @@
 #ifndef SATCHEL_GENERATE_GENERATOR_H
 #define SATCHEL_GENERATE_GENERATOR_H
 
-#include "generate/decoder.h"
-#include "generate/grammar.h"
 #include "generate/tokenizer.h"
+
+typedef struct sat_gguf_set sat_gguf_set; /* generate.h, which includes this */
 
 /* Many threads may use one: runs share the weights and the pool, each has a sequence of its own. It
  * must outlive its runs. */

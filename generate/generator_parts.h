@@ -6,7 +6,8 @@
 #include <pthread.h>
 
 #include "generate/chat.h"
-#include "generate/generator.h"
+#include "generate/decoder.h"
+#include "generate/generate.h"
 #include "generate/prefix.h"
 #include "generate/sampler.h"
 

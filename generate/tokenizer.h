@@ -19,8 +19,9 @@
 #ifndef SATCHEL_GENERATE_TOKENIZER_H
 #define SATCHEL_GENERATE_TOKENIZER_H
 
-#include "generate/generate.h"
+#include "base/base.h"
 
+typedef struct sat_gguf sat_gguf; /* generate.h, which includes this */
 typedef struct sat_tokenizer sat_tokenizer;
 
 /* Special ids by use; −1: the vocabulary has none. Where a file is silent, "llama" has unknown 0, bos 1,

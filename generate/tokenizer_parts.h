@@ -8,6 +8,7 @@
 #ifndef SATCHEL_GENERATE_TOKENIZER_PARTS_H
 #define SATCHEL_GENERATE_TOKENIZER_PARTS_H
 
+#include "generate/generate.h"
 #include "generate/pretokenize.h"
 #include "generate/tokenizer.h"
 #include "generate/wordpiece_trie.h"

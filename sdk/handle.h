@@ -10,7 +10,6 @@
 
 #include "base/base.h"
 #include "generate/generate.h"
-#include "generate/generator.h"
 #include "retrieval/retrieval.h"
 
 /* ------------------------------------------------------------------ gate */

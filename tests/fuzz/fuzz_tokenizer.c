@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "generate/tokenizer.h"
+#include "generate/generate.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/tiny_tokenizer.h"
 

@@ -5,7 +5,7 @@
 #ifndef SATCHEL_TESTS_SUPPORT_TINY_GENERATOR_H
 #define SATCHEL_TESTS_SUPPORT_TINY_GENERATOR_H
 
-#include "generate/generator.h"
+#include "generate/generate.h"
 #include "tests/support/tiny_decoder.h"
 #include "tests/support/tiny_tokenizer.h"
 

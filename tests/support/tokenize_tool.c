@@ -17,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "generate/tokenizer.h"
+#include "generate/generate.h"
 
 static void fail(const char *message) {
     fprintf(stderr, "tokenize_tool: %s\n", message);

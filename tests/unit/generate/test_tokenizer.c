@@ -2,7 +2,7 @@
  * back, and texts made to hurt. Whole vocabularies beside llama.cpp: tests/peers. */
 #include "tests/unit/base/unit.h"
 
-#include "generate/tokenizer.h"
+#include "generate/generate.h"
 #include "tests/support/tiny_model.h"
 #include "tests/support/tiny_tokenizer.h"
 

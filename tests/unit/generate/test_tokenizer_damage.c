@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "generate/tokenizer.h"
+#include "generate/generate.h"
 #include "tests/support/tiny_tokenizer.h"
 
 static satchel_context *context;
