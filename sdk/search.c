@@ -1,17 +1,12 @@
-/* Reading a store: documents, search, and asking. */
+/* Reading a store: documents and search. */
 #include <string.h>
 
 #include "sdk/handle.h"
-
-enum { MAX_HITS = 10000 };
 
 void satchel_list_options_init(satchel_list_options *options, size_t struct_size) {
     sat_options_init(options, struct_size);
 }
 void satchel_search_options_init(satchel_search_options *options, size_t struct_size) {
-    sat_options_init(options, struct_size);
-}
-void satchel_ask_options_init(satchel_ask_options *options, size_t struct_size) {
     sat_options_init(options, struct_size);
 }
 
@@ -96,7 +91,7 @@ satchel_status satchel_search(satchel_results **out, satchel_store *store, const
         status = sat_check_range(__func__, "options.mode", known.mode, SATCHEL_SEARCH_DEFAULT,
                                  SATCHEL_SEARCH_HYBRID, error);
     if (!status)
-        status = sat_check_range(__func__, "options.k", known.k, 0, MAX_HITS, error);
+        status = sat_check_range(__func__, "options.k", known.k, 0, SAT_MAX_HITS, error);
     if (!status)
         status = sat_check_string(__func__, "options.filter", known.filter, true, error);
     if (!status)
@@ -141,53 +136,4 @@ satchel_status satchel_results_get_match(const satchel_results *results, size_t 
 void satchel_results_close(satchel_results **results) {
     if (results)
         sat_results_close(results);
-}
-
-/* ------------------------------------------------------------------ ask */
-
-static satchel_status check_ask_options(const char *call, const satchel_ask_options *options,
-                                        satchel_error *error) {
-    satchel_status status =
-        sat_check_range(call, "options.mode", options->mode, SATCHEL_ANSWER_DEFAULT,
-                        SATCHEL_ANSWER_GENERATED, error);
-    if (!status)
-        status = sat_check_range(call, "options.search_mode", options->search_mode,
-                                 SATCHEL_SEARCH_DEFAULT, SATCHEL_SEARCH_HYBRID, error);
-    if (!status)
-        status = sat_check_range(call, "options.k", options->k, 0, MAX_HITS, error);
-    if (!status)
-        status = sat_check_range(call, "options.max_sentences", options->max_sentences, 0,
-                                 INT32_MAX, error);
-    if (!status)
-        status = sat_check_string(call, "options.filter", options->filter, true, error);
-    if (!status && options->refusal_threshold != options->refusal_threshold)
-        status = sat_fail(error, SATCHEL_INVALID_ARGUMENT,
-                          "%s: options.refusal_threshold is not a number", call);
-    /* Never a silent switch to quoting when an answer in own words was asked for. */
-    if (!status && options->mode == SATCHEL_ANSWER_GENERATED)
-        status = sat_fail(error, SATCHEL_NO_MODEL,
-                          "%s: a generated answer needs a language model, and none is given; ask "
-                          "for SATCHEL_ANSWER_EXTRACTIVE or leave the mode 0",
-                          call);
-    return status;
-}
-
-satchel_status satchel_ask(satchel_stream **out, satchel_store *store, const char *question,
-                           const satchel_ask_options *options, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
-    satchel_ask_options known;
-    status = sat_check_store(__func__, store, error);
-    if (!status)
-        status = sat_check_string(__func__, "the question", question, false, error);
-    if (!status)
-        status = sat_options_read(&known, sizeof known, options, "satchel_ask_options", error);
-    if (!status)
-        status = check_ask_options(__func__, &known, error);
-    sat_stream *inner = NULL;
-    if (!status)
-        status = sat_extract_answer(&inner, store->store, question, &known, error);
-    return status ? status : sat_stream_wrap(out, store, NULL, inner, error);
 }

@@ -39,7 +39,7 @@ enum { COLOR_AUTO = 0, COLOR_ALWAYS = 1, COLOR_NEVER = 2 };
 typedef struct cli_options {
     int32_t json, quiet, verbose, help, version; /* flags */
     int32_t no_model, defer, hidden, keep_missing, allow_removals, never_refuse, fast;
-    const char *model, *filter, *root;
+    const char *model, *embedder, *filter, *root;
     int32_t mode, role, color; /* SATCHEL_SEARCH_*, SATCHEL_ROLE_*, COLOR_* */
     int64_t k, limit, sentences, threads, max_bytes, iterations, seed, representatives;
 } cli_options;

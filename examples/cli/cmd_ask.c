@@ -6,6 +6,7 @@
 #include "cli.h"
 
 struct source {
+    size_t mark;                         /* what the answer calls it */
     char *document_id, *title, *heading; /* copies: event memory ends with the next event */
     satchel_range range;
     int32_t page;
@@ -15,11 +16,14 @@ struct source {
 
 struct answer {
     struct cli *cli;
+    struct progress progress; /* of reading the prompt */
+    bool generated;           /* the text has marks of its own */
     struct source *sources;
     size_t count, capacity;
     int64_t length; /* of the answer so far, in bytes */
     struct flow flow;
     bool begun, refused;
+    bool wrote; /* generated text, whose line is to be ended */
     int code;
 };
 
@@ -27,7 +31,7 @@ struct answer {
 
 static bool same_source(const struct source *source, const satchel_event_citation *citation) {
     return source->range.start == citation->source.start &&
-           source->range.end == citation->source.end &&
+           source->range.end == citation->source.end && source->verified == citation->verified &&
            strcmp(source->document_id, citation->document_id) == 0;
 }
 
@@ -45,13 +49,15 @@ static size_t number_source(struct answer *answer, const satchel_event_citation 
         answer->capacity = capacity;
     }
     struct source *source = &answer->sources[answer->count];
-    *source = (struct source){.document_id = strdup(citation->document_id),
-                              .title = strdup(citation->title ? citation->title : ""),
-                              .heading = strdup(citation->heading ? citation->heading : ""),
-                              .range = citation->source,
-                              .page = citation->page,
-                              .time_ms = citation->time_ms,
-                              .verified = citation->verified != 0};
+    *source =
+        (struct source){.mark = answer->generated ? (size_t)citation->hit + 1 : answer->count + 1,
+                        .document_id = strdup(citation->document_id),
+                        .title = strdup(citation->title ? citation->title : ""),
+                        .heading = strdup(citation->heading ? citation->heading : ""),
+                        .range = citation->source,
+                        .page = citation->page,
+                        .time_ms = citation->time_ms,
+                        .verified = citation->verified != 0};
     answer->count++; /* to be freed even if a copy failed */
     return source->document_id && source->title && source->heading ? answer->count : 0;
 }
@@ -72,7 +78,7 @@ static void print_sources(const struct answer *answer) {
         const struct source *source = &answer->sources[i];
         if (!source->document_id || !source->title || !source->heading)
             continue;
-        printf("%s[%zu]%s %s", style(color, STYLE_LINK), i + 1, style(color, STYLE_PLAIN),
+        printf("%s[%zu]%s %s", style(color, STYLE_LINK), source->mark, style(color, STYLE_PLAIN),
                style(color, STYLE_BOLD));
         print_string(stdout, source->document_id);
         printf("%s: ", style(color, STYLE_PLAIN));
@@ -94,7 +100,9 @@ static void begin(struct answer *answer) {
 static void end(struct answer *answer) {
     if (answer->begun)
         flow_end(&answer->flow);
-    answer->begun = false;
+    if (answer->wrote)
+        fputc('\n', stdout);
+    answer->begun = answer->wrote = false;
 }
 
 static void show_closest(const struct answer *answer, const satchel_results *hits) {
@@ -125,6 +133,9 @@ static void show_refusal(const struct answer *answer, const satchel_event_refusa
     case SATCHEL_REASON_NO_EVIDENCE:
         fputs("No answer: nothing in the documents matches the question.", stdout);
         break;
+    case SATCHEL_REASON_DECLINED:
+        fputs("No answer: the model found none in the documents.", stdout);
+        break;
     default:
         fputs("No answer: the documents do not support one.", stdout);
         break;
@@ -140,7 +151,16 @@ static void show_event(struct answer *answer, const satchel_event *event) {
     char mark[32];
     size_t number;
     switch (event->kind) {
+    case SATCHEL_EVENT_MODE:
+        answer->generated = event->mode->mode == SATCHEL_ANSWER_GENERATED;
+        break;
     case SATCHEL_EVENT_TOKEN:
+        if (answer->generated) { /* its lines are its own */
+            print_safe(stdout, event->token->text, event->token->length, true);
+            answer->wrote = true;
+            fflush(stdout);
+            break;
+        }
         /* A piece that starts a line starts one here; line ends within it are the document's
          * wrapping. */
         if (event->token->length > 0 && event->token->text[0] == '\n')
@@ -153,7 +173,7 @@ static void show_event(struct answer *answer, const satchel_event *event) {
     case SATCHEL_EVENT_CITATION:
         number = number_source(answer, event->citation);
         /* A citation of what was just said is marked there; any other is in the list alone. */
-        if (number && event->citation->answer.end == answer->length) {
+        if (number && !answer->generated && event->citation->answer.end == answer->length) {
             begin(answer);
             snprintf(mark, sizeof mark, " [%zu] ", number);
             flow_style(&answer->flow, style(answer->cli->color_out, STYLE_LINK));
@@ -213,6 +233,7 @@ static void out_event(struct answer *answer, const satchel_event *event) {
     struct json json;
     switch (event->kind) {
     case SATCHEL_EVENT_MODE:
+        answer->generated = event->mode->mode == SATCHEL_ANSWER_GENERATED;
         out_begin(&json, stdout, "mode");
         out_string(&json, "mode",
                    event->mode->mode == SATCHEL_ANSWER_GENERATED ? "generated" : "extractive");
@@ -245,6 +266,13 @@ static void out_event(struct answer *answer, const satchel_event *event) {
         out_number(&json, "confidence", event->done->confidence, 7);
         out_integer(&json, "search_ms", event->done->search_ms);
         out_integer(&json, "answer_ms", event->done->answer_ms);
+        if (answer->generated) {
+            out_integer(&json, "prompt_tokens", event->done->prompt_tokens);
+            out_integer(&json, "cached_tokens", event->done->cached_tokens);
+            out_integer(&json, "generated_tokens", event->done->generated_tokens);
+            out_integer(&json, "prefill_ms", event->done->prefill_ms);
+            out_integer(&json, "generate_ms", event->done->generate_ms);
+        }
         out_integer(&json, "elapsed_ms", event->done->elapsed_ms);
         break;
     default:
@@ -260,11 +288,18 @@ static int run_answer(struct answer *answer, satchel_stream *stream) {
     const bool as_json = answer->cli->options.json;
     satchel_error error;
     satchel_event event = {0};
+    progress_begin(&answer->progress, answer->cli);
     while (event.kind != SATCHEL_EVENT_DONE && !ferror(stdout)) {
         if (satchel_stream_next(stream, &event, sizeof event, &error)) {
+            progress_clear(&answer->progress);
             end(answer);
             return report(answer->cli, NULL, &error);
         }
+        if (event.kind == SATCHEL_EVENT_PROGRESS) {
+            progress_show(&answer->progress, event.progress);
+            continue;
+        }
+        progress_clear(&answer->progress);
         if (as_json)
             out_event(answer, &event);
         else
@@ -291,14 +326,28 @@ static void search_closest(const struct answer *answer, const char *question,
     satchel_results_close(&results);
 }
 
-int cmd_ask(struct cli *cli) {
-    int code = cli->options.mode == SATCHEL_SEARCH_KEYWORD
-                   ? EXIT_FINE
-                   : open_model(cli, cli->options.mode == SATCHEL_SEARCH_VECTOR);
-    if (code == EXIT_FINE)
-        code = open_store(cli, cli->args[0], false);
-    if (code != EXIT_FINE)
-        return code;
+/* --model names a model that writes, or the embedder: the file says which. A model that writes goes
+ * to *generator, and the embedder is then --embedder's or the usual one. */
+static int open_models(struct cli *cli, satchel_model **generator) {
+    satchel_error error;
+    satchel_model_info info = {0};
+    if (cli->options.model) {
+        if (satchel_model_open(generator, cli->context, cli->options.model, NULL, &error) ||
+            satchel_model_get_info(*generator, &info, sizeof info, &error))
+            return report(cli, cli->options.model, &error);
+        if (info.kind != SATCHEL_MODEL_GENERATOR)
+            satchel_model_close(generator);
+        else
+            cli->options.model = cli->options.embedder;
+    } else {
+        cli->options.model = cli->options.embedder;
+    }
+    if (cli->options.mode == SATCHEL_SEARCH_KEYWORD)
+        return EXIT_FINE;
+    return open_model(cli, cli->options.mode == SATCHEL_SEARCH_VECTOR);
+}
+
+static int ask(struct cli *cli, satchel_model *generator) {
     char *question = join_args(cli, 1);
     if (!question)
         return EXIT_FAILED;
@@ -310,9 +359,11 @@ int cmd_ask(struct cli *cli) {
     options.filter = cli->options.filter;
     options.refusal_threshold = cli->options.never_refuse ? -1 : 0;
     options.cancel = cli->cancel;
+    options.generator = generator;
     struct answer answer = {.cli = cli};
     satchel_error error;
     satchel_stream *stream = NULL;
+    int code;
     if (satchel_ask(&stream, cli->store, question, &options, &error))
         code = report(cli, NULL, &error);
     else
@@ -322,5 +373,16 @@ int cmd_ask(struct cli *cli) {
         search_closest(&answer, question, &options);
     free_sources(&answer);
     free(question);
+    return code;
+}
+
+int cmd_ask(struct cli *cli) {
+    satchel_model *generator = NULL;
+    int code = open_models(cli, &generator);
+    if (code == EXIT_FINE)
+        code = open_store(cli, cli->args[0], false);
+    if (code == EXIT_FINE)
+        code = ask(cli, generator);
+    satchel_model_close(&generator);
     return code;
 }

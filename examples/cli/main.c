@@ -36,11 +36,13 @@ const struct command commands[] = {
      "Prints the sentences that answer, word for word, with numbered citations: document, "
      "heading,\n"
      "page and bytes. When the documents do not support an answer it says so, shows what came\n"
-     "closest, and exits with 1.\n"
+     "closest, and exits with 1. With --model and a language model, the model answers in its own\n"
+     "words and cites the passages it was shown.\n"
      "\n"
      "Examples:\n"
      "  satchel ask notes.satchel \"When does the lease end?\"\n"
      "  satchel ask notes.satchel when does the lease end\n"
+     "  satchel ask notes.satchel \"When does the lease end?\" --model qwen3-0.6b.gguf\n"
      "  satchel ask notes.satchel \"Who signed?\" --filter '{\"path\":\"notes/contracts/*\"}'\n"
      "  satchel ask notes.satchel \"Who signed?\" --json | jq -r 'select(.type==\"token\").text'\n",
      2, SIZE_MAX, cmd_ask},

@@ -39,6 +39,8 @@ struct option {
 static const struct option options[] = {
     {'m', "model", "GGUF", TEXT, AT(model), NULL, 0, 0, USES_MODEL,
      "embedding model; default: $SATCHEL_MODEL, else the cached one"},
+    {0, "embedder", "GGUF", TEXT, AT(embedder), NULL, 0, 0, "ask",
+     "embedding model, where --model names one that writes the answer"},
     {0, "no-model", NULL, FLAG, AT(no_model), NULL, 0, 0, "index sync ask search stats",
      "use no model: keywords alone"},
     {'k', "count", "N", NUMBER, AT(k), NULL, 1, 10000, "ask search cluster",

@@ -869,25 +869,65 @@ enum {
 
 typedef struct satchel_ask_options {
     size_t struct_size;
-    int32_t mode;          /* SATCHEL_ANSWER_* */
+    int32_t mode;          /* SATCHEL_ANSWER_* but EXTERNAL */
     int32_t search_mode;   /* SATCHEL_SEARCH_* */
     int32_t k;             /* passages looked at; default 6 */
-    int32_t max_sentences; /* quoted at most; default 3, at most 16 */
+    int32_t max_sentences; /* extractive: quoted at most; default 3, at most 16 */
     const char *filter;
     float refusal_threshold; /* 0: default; negative: never refuse */
     int32_t reserved;
     const satchel_cancel *cancel;
+    /* With a language model. */
+    satchel_model *generator; /* answers in its own words; NULL: extractive. The stream holds a
+                               * reference */
+    /* Of the answer; copied. NULL: the likeliest token each time, 512 at most, or a quarter of the
+     * context if that is less. */
+    const satchel_generate_options *generate;
+    const char
+        *history;       /* JSON array of earlier messages, oldest first: objects with "role", "user"
+                          * or "assistant", and "content", a string. NULL: none */
+    const char *prompt; /* JSON, see docs/prompts.md; NULL: satchel_prompt_default() */
+    int32_t context_tokens; /* of the prompt at most; default: the generator's less max_tokens */
+    int32_t reserved2;
 } satchel_ask_options;
 
 SATCHEL_API void satchel_ask_options_init(satchel_ask_options *options, size_t struct_size);
 
 /* Asks a question: events MODE, HITS, then TOKEN and CITATION as the answer grows, or REFUSAL, then
- * DONE. The work happens inside satchel_stream_next(). */
+ * DONE. The work happens inside satchel_stream_next(). Weak evidence is refused before a generator
+ * is asked.
+ *
+ * With a generator the passages that fit go into the prompt, the best first, numbered and fenced; the
+ * last may be cut behind a sentence. Of the history the oldest messages are left out where it does
+ * not fit. PROGRESS tells how much of the prompt is read. The generator cites with markers such as
+ * [1] or [2, 3], which stay in the text; a CITATION comes as soon as the sentence of a marker is
+ * known. If all it writes is what the prompt calls a refusal, that text is kept back and REFUSAL
+ * comes, with SATCHEL_REASON_DECLINED. Errors: as satchel_search() and satchel_chat();
+ * INVALID_ARGUMENT (prompt or history), LIMIT (no room for a sentence of a passage), WRONG_MODEL
+ * (the generator is an embedder), NO_MODEL (mode GENERATED without a generator). */
 SATCHEL_API satchel_status satchel_ask(satchel_stream **out, satchel_store *store,
                                        const char *question, const satchel_ask_options *options,
                                        satchel_error *error);
 
+/* The prompt used where options give none: JSON, see docs/prompts.md. Static string. */
+SATCHEL_API const char *satchel_prompt_default(void);
+
 /* ------------------------------------------------------------------ split ask */
+
+/* For a language model that the application runs itself: satchel_ask_prepare() searches and writes
+ * the messages, the application has them answered, satchel_prepared_resolve() finds the citations in
+ * what comes back. A prepared is used by one thread at a time and holds its store. */
+typedef struct satchel_prepared satchel_prepared;
+
+/* options.mode is not looked at. options.context_tokens must be given unless a generator is: its
+ * tokens are then what counts, and it is asked for nothing else. Without one they are estimated,
+ * rather too many than too few. Weak evidence is no error: info.refused says so. Errors: as
+ * satchel_ask(). */
+SATCHEL_API satchel_status satchel_ask_prepare(satchel_prepared **out, satchel_store *store,
+                                               const char *question,
+                                               const satchel_ask_options *options,
+                                               satchel_error *error);
+SATCHEL_API void satchel_prepared_close(satchel_prepared **prepared);
 
 typedef struct satchel_prepared_info {
     const char *messages; /* JSON array of objects with "role" and "content", both strings; lives as
@@ -901,10 +941,33 @@ typedef struct satchel_prepared_info {
     int32_t reserved;
 } satchel_prepared_info;
 
+/* Fills *info up to `size` bytes. */
+SATCHEL_API satchel_status satchel_prepared_get_info(const satchel_prepared *prepared,
+                                                     satchel_prepared_info *info, size_t size,
+                                                     satchel_error *error);
+/* The passages found, also those that did not fit. Borrowed: do not close. */
+SATCHEL_API const satchel_results *satchel_prepared_results(const satchel_prepared *prepared);
+
 typedef struct satchel_passage {
     int64_t hit;         /* index into the results */
     satchel_range range; /* of the document's text: what the messages show of it */
 } satchel_passage;
+
+/* Passage `number`, from 1 as the messages number them. NOT_FOUND past the last. */
+SATCHEL_API satchel_status satchel_prepared_get_passage(const satchel_prepared *prepared,
+                                                        size_t number, satchel_passage *out,
+                                                        size_t size, satchel_error *error);
+
+/* Takes the model's text so far, all of it each time, and gives a stream of the events that are new:
+ * MODE (SATCHEL_ANSWER_EXTERNAL) and HITS in the first, REFUSAL too if the evidence is weak, then
+ * TOKEN and CITATION as in satchel_ask(). Every stream ends with DONE; what is not pulled comes in
+ * the next. A text cut within a character is fine. `final`: 1: the text is complete; what was held
+ * back comes, and DONE says SATCHEL_FINISH_END. Errors: INVALID_ARGUMENT (the text does not begin
+ * with what was given before, or follows a final one), INVALID_TEXT. */
+SATCHEL_API satchel_status satchel_prepared_resolve(satchel_stream **out,
+                                                    satchel_prepared *prepared, const char *text,
+                                                    size_t length, int32_t final,
+                                                    satchel_error *error);
 
 /* ------------------------------------------------------------------ streams */
 
@@ -940,7 +1003,7 @@ enum {
 };
 
 typedef struct satchel_event_mode {
-    int32_t mode;        /* SATCHEL_ANSWER_EXTRACTIVE or _GENERATED */
+    int32_t mode;        /* SATCHEL_ANSWER_* but DEFAULT */
     int32_t reason;      /* SATCHEL_REASON_* */
     int32_t search_mode; /* the search mode that served */
     int32_t reserved;
@@ -961,10 +1024,12 @@ typedef struct satchel_event_citation {
     int64_t chunk;
     satchel_range source; /* range of the document's text that is quoted or cited */
     int32_t hit;          /* index into the hits event's results */
-    int32_t verified;     /* 1: the answer's range equals the source's text byte for byte */
-    float score;          /* of the sentence; comparable within one answer only */
-    int32_t page;         /* 0 if unknown */
-    int64_t time_ms;      /* -1 if unknown */
+    int32_t verified; /* 1: the answer's range, or all that is quoted in it, stands in the source
+                           * byte for byte */
+    float score;      /* of the sentence; comparable within one answer only. Generated and
+                           * external: terms shared with the source, 0 to 1 */
+    int32_t page;     /* 0 if unknown */
+    int64_t time_ms;  /* -1 if unknown */
 } satchel_event_citation;
 
 typedef struct satchel_event_refusal {
@@ -999,7 +1064,7 @@ typedef struct satchel_event_done {
     int64_t added, changed, removed, renamed, unchanged, failed, skipped; /* sync: files */
     int64_t chunks, chunks_embedded, chunks_reused, bytes;                /* sync */
     int64_t read_ms, keyword_ms, embed_ms, write_ms; /* sync: where the time went */
-    int64_t hits, sentences, search_ms, answer_ms;   /* ask */
+    int64_t hits, sentences, search_ms, answer_ms;   /* ask; sentences: quoted, or citations */
     float confidence;                                /* ask: 0 to 1 */
     int32_t reserved;
     /* generate, chat, and ask with a generator. Tokens are -1 where the generator does not say. */

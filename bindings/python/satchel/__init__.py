@@ -16,6 +16,7 @@ when the call into the library that is running returns.
 
 from . import _native
 from . import _structs as _s
+from ._ask import Prepared, prompt_default
 from ._callbacks import Embedder, Generator, Reader
 from ._cluster import KMeans, KMeansInfo, KMeansProgress, kmeans, kmeans_assign
 from ._context import Cancel, Context
@@ -26,7 +27,7 @@ from ._store import Store
 from ._stream import AnswerEvents, Events
 from ._topics import Topic, TopicDocument, Topics, TopicSentence
 from ._types import (Answer, CitationEvent, Document, DoneEvent, Event, FileEvent, Heading, Hit,
-                     Hits, HitsEvent, ModeEvent, ModelInfo, ModelNeed, Page, Perplexity,
+                     Hits, HitsEvent, ModeEvent, ModelInfo, ModelNeed, Page, Passage, Perplexity,
                      ProgressEvent, Range, RefusalEvent, Root, Slide, Stats, SyncDoneEvent,
                      SyncSummary, Time, Title, TokenEvent)
 from .errors import (Busy, CallbackFailed, Cancelled, Closed, ConfirmRemovals, Damaged, DiskFull,
@@ -43,11 +44,12 @@ __all__ = [
     "Hit", "Hits", "HitsEvent", "IOFailed", "InternalError", "InvalidArgument", "InvalidFilter",
     "InvalidMetadata", "InvalidText", "KMeans", "KMeansInfo", "KMeansProgress", "LimitReached",
     "Locked", "MemoryLimit", "ModeEvent", "Model", "ModelInfo", "ModelNeed", "NoModel",
-    "NotAStore", "NotFound", "OutOfMemory", "Page", "PermissionDenied", "Perplexity",
-    "ProgressEvent", "Range", "ReadOnly", "Reader", "RefusalEvent", "Root", "SatchelError",
-    "Slide", "Stats", "Store", "SyncDoneEvent", "SyncSummary", "Time", "Title", "TokenEvent",
-    "TooNew", "Topic", "TopicDocument", "TopicSentence", "Topics", "Unsupported", "WrongModel",
-    "has_feature", "inspect", "kmeans", "kmeans_assign", "library_path", "version",
+    "NotAStore", "NotFound", "OutOfMemory", "Page", "Passage", "PermissionDenied", "Perplexity",
+    "Prepared", "ProgressEvent", "Range", "ReadOnly", "Reader", "RefusalEvent", "Root",
+    "SatchelError", "Slide", "Stats", "Store", "SyncDoneEvent", "SyncSummary", "Time", "Title",
+    "TokenEvent", "TooNew", "Topic", "TopicDocument", "TopicSentence", "Topics", "Unsupported",
+    "WrongModel", "has_feature", "inspect", "kmeans", "kmeans_assign", "library_path",
+    "prompt_default", "version",
 ]
 
 #: Path of the shared library in use.

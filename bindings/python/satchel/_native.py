@@ -149,6 +149,16 @@ _declare("satchel_results_get", _status, _handle, c_size_t, POINTER(s.Hit), c_si
 _declare("satchel_results_get_match", _status, _handle, c_size_t, c_size_t, POINTER(s.Range),
          _error)
 _declare("satchel_ask", _status, _handle_out, _handle, c_char_p, POINTER(s.AskOptions), _error)
+_declare("satchel_ask_prepare", _status, _handle_out, _handle, c_char_p, POINTER(s.AskOptions),
+         _error)
+_declare("satchel_prompt_default", c_char_p)
+_declare("satchel_prepared_close", None, _handle_out)
+_declare("satchel_prepared_get_info", _status, _handle, POINTER(s.PreparedInfo), c_size_t, _error)
+_declare("satchel_prepared_results", c_void_p, _handle)
+_declare("satchel_prepared_get_passage", _status, _handle, c_size_t, POINTER(s.Passage), c_size_t,
+         _error)
+_declare("satchel_prepared_resolve", _status, _handle_out, _handle, c_char_p, c_size_t, c_int32,
+         _error)
 _declare("satchel_stream_next", _status, _handle, POINTER(s.Event), c_size_t, _error)
 
 _declare("satchel_kmeans_default_k", c_size_t, c_uint64)

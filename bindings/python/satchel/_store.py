@@ -7,10 +7,11 @@ import datetime
 import json
 import os
 from ctypes import byref, c_int64, c_void_p
-from typing import Any, Callable, List, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Union
 
 import numpy as np
 
+from . import _ask
 from . import _callbacks
 from . import _constants as k
 from . import _native as n
@@ -22,6 +23,9 @@ from ._cluster import checked_seed
 from ._context import Cancel, Context, cancel_pointer, default_context
 from ._model import Model
 from .errors import NotFound
+
+if TYPE_CHECKING:
+    from ._generate import GenerateOptions
 
 Filter = Union[str, Mapping[str, Any], None]
 Bytes = Union[bytes, bytearray, memoryview]
@@ -257,31 +261,49 @@ class Store(n.Closable):
     def ask(self, question: str, *, k: Optional[int] = None, mode: Optional[str] = None,
             search_mode: Optional[str] = None, max_sentences: Optional[int] = None,
             filter: Filter = None, refusal_threshold: Optional[float] = None,
-            cancel: Optional[Cancel] = None) -> "_stream.AnswerEvents":
+            cancel: Optional[Cancel] = None, generator: Optional[Model] = None,
+            history: _ask.History = None, prompt: _ask.Prompt = None,
+            context_tokens: Optional[int] = None,
+            generate: "Optional[GenerateOptions]" = None) -> "_stream.AnswerEvents":
         """Answers a question as an iterator of events: ModeEvent, HitsEvent, then TokenEvent and
         CitationEvent as the answer grows, or RefusalEvent, then DoneEvent. .collect() puts it
         together.
 
         Args:
             k: passages looked at.
-            mode: "extractive" or "generated"; default: the best there is.
+            mode: "extractive" or "generated"; default: generated with a generator.
             search_mode: as `mode` of search().
-            max_sentences: quoted at most.
+            max_sentences: extractive: quoted at most.
             refusal_threshold: confidence below which it refuses; negative: never refuse.
+            generator: a Model that writes the answer, citing passages as [1] or [2, 3];
+                ProgressEvents tell how much of its prompt is read.
+            history: earlier messages, dicts with "role" and "content", oldest first.
+            prompt: a dict or JSON, see docs/prompts.md; None: prompt_default().
+            context_tokens: of the prompt at most.
+            generate: how the generator writes; None: greedy.
         """
-        options = n.new(s.AskOptions, "satchel_ask_options_init")
-        options.mode = _answer_mode(mode)
-        options.search_mode = _search_mode(search_mode)
-        options.k = k or 0
-        options.max_sentences = max_sentences or 0
-        options.filter = _filter(filter)
-        options.refusal_threshold = refusal_threshold or 0.0
+        options = _ask_options(k, mode, search_mode, max_sentences, filter, refusal_threshold)
         stream = c_void_p()
-        with self._handle as pointer, cancel_pointer(cancel) as stop:
+        with self._handle as pointer, cancel_pointer(cancel) as stop, _ask.language(
+                options, generator, history, prompt, context_tokens, generate):
             options.cancel = stop.value if stop else None
             n.call(n.library.satchel_ask, byref(stream), pointer,
                    n.encode_z(question, "the question"), byref(options))
         return _stream.AnswerEvents(stream, _stream.answer_reader(self._count_characters))
+
+    def prepare(self, question: str, context_tokens: Optional[int] = None, *,
+                k: Optional[int] = None, search_mode: Optional[str] = None, filter: Filter = None,
+                refusal_threshold: Optional[float] = None, cancel: Optional[Cancel] = None,
+                generator: Optional[Model] = None, history: _ask.History = None,
+                prompt: _ask.Prompt = None) -> _ask.Prepared:
+        """Makes a question ready for a model that you run yourself: searches, picks the passages
+        that fit into `context_tokens`, and writes the messages. Prepared.resolve() then finds the
+        citations in what the model writes. With a generator its tokens are what counts, else they
+        are estimated. The rest as for ask()."""
+        options = _ask_options(k, None, search_mode, None, filter, refusal_threshold)
+        with self._handle as pointer, _ask.language(options, generator, history, prompt,
+                                                    context_tokens, None):
+            return _ask.prepare(pointer, question, options, cancel, self._count_characters)
 
     def topics(self, k: Optional[int] = None, *, words: Optional[int] = None,
                sentences: Optional[int] = None, iterations: Optional[int] = None, seed: int = 0,
@@ -436,6 +458,19 @@ def _search_mode(mode: Optional[str]) -> int:
 
 def _answer_mode(mode: Optional[str]) -> int:
     return k.ANSWER.value(mode)
+
+
+def _ask_options(k: Optional[int], mode: Optional[str], search_mode: Optional[str],
+                 max_sentences: Optional[int], filter: Filter,
+                 refusal_threshold: Optional[float]) -> s.AskOptions:
+    options: s.AskOptions = n.new(s.AskOptions, "satchel_ask_options_init")
+    options.mode = _answer_mode(mode)
+    options.search_mode = _search_mode(search_mode)
+    options.k = k or 0
+    options.max_sentences = max_sentences or 0
+    options.filter = _filter(filter)
+    options.refusal_threshold = refusal_threshold or 0.0
+    return options
 
 
 def _kmeans_mode(mode: Optional[str]) -> int:

@@ -156,18 +156,26 @@ def answer_reader(count: Count) -> "Callable[[s.Event], Optional[t.Event]]":
         if event.done:
             done = event.done.contents
             return t.DoneEvent(done.elapsed_ms, done.hits, done.sentences, done.search_ms,
-                               done.answer_ms, done.confidence)
+                               done.answer_ms, done.confidence, or_none(done.prompt_tokens, -1),
+                               or_none(done.cached_tokens, -1), or_none(done.generated_tokens, -1),
+                               done.prefill_ms, done.generate_ms, k.FINISH.name(done.finish))
+        if event.progress:
+            return read_progress(event)
         return None
 
     return read
 
 
+def read_progress(event: s.Event) -> t.ProgressEvent:
+    p = event.progress.contents
+    return t.ProgressEvent(k.PHASE.name(p.phase), p.done, or_none(p.total, -1), p.bytes_done,
+                           p.bytes_total, p.elapsed_ms)
+
+
 def read_sync(event: s.Event) -> Optional[t.Event]:
     """Turns C events of a sync into Python ones; None for kinds of a later version."""
     if event.progress:
-        p = event.progress.contents
-        return t.ProgressEvent(k.PHASE.name(p.phase), p.done, or_none(p.total, -1), p.bytes_done,
-                               p.bytes_total, p.elapsed_ms)
+        return read_progress(event)
     if event.file:
         f = event.file.contents
         return t.FileEvent(

@@ -207,7 +207,20 @@ class Hit(Structure):
 class AskOptions(Structure):
     _fields_ = [("struct_size", c_size_t), ("mode", c_int32), ("search_mode", c_int32),
                 ("k", c_int32), ("max_sentences", c_int32), ("filter", c_char_p),
-                ("refusal_threshold", c_float), ("reserved", c_int32), ("cancel", c_void_p)]
+                ("refusal_threshold", c_float), ("reserved", c_int32), ("cancel", c_void_p),
+                ("generator", c_void_p), ("generate", POINTER(GenerateOptions)),
+                ("history", c_char_p), ("prompt", c_char_p), ("context_tokens", c_int32),
+                ("reserved2", c_int32)]
+
+
+class PreparedInfo(Structure):
+    _fields_ = [("messages", c_void_p), ("messages_length", c_size_t), ("passages", c_int64),
+                ("prompt_tokens", c_int64), ("refused", c_int32), ("confidence", c_float),
+                ("search_mode", c_int32), ("reserved", c_int32)]
+
+
+class Passage(Structure):
+    _fields_ = [("hit", c_int64), ("range", Range)]
 
 
 class EventMode(Structure):
@@ -369,6 +382,8 @@ NAMES = {
     "satchel_range": Range,
     "satchel_hit": Hit,
     "satchel_ask_options": AskOptions,
+    "satchel_prepared_info": PreparedInfo,
+    "satchel_passage": Passage,
     "satchel_event_mode": EventMode,
     "satchel_event_token": EventToken,
     "satchel_event_citation": EventCitation,

@@ -211,7 +211,7 @@ class CitationEvent(Event):
     heading: str
     source: Range  #: of the document's text
     hit: int  #: index into the hits
-    verified: bool  #: the answer's range equals the source's text byte for byte
+    verified: bool  #: the answer's range, or all quoted in it, is the source's byte for byte
     score: float
     page: Optional[int]
     time_ms: Optional[int]
@@ -222,7 +222,7 @@ class CitationEvent(Event):
 class RefusalEvent(Event):
     """The documents do not support an answer."""
 
-    reason: str  #: "weak_evidence", "no_evidence", "empty_store"
+    reason: str  #: "weak_evidence", "no_evidence", "empty_store"; "declined": by the generator
     confidence: float
     threshold: float
 
@@ -237,6 +237,12 @@ class DoneEvent(Event):
     search_ms: int
     answer_ms: int
     confidence: float
+    prompt_tokens: Optional[int] = None  #: of a generator; None where it does not say
+    cached_tokens: Optional[int] = None  #: of them, read earlier
+    generated_tokens: Optional[int] = None
+    prefill_ms: int = 0
+    generate_ms: int = 0
+    finish: str = "none"  #: "end", "length", "stop" or "context"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,6 +295,15 @@ class SyncDoneEvent(Event):
 _KINDS = {ModeEvent: "mode", HitsEvent: "hits", TokenEvent: "token", CitationEvent: "citation",
           RefusalEvent: "refusal", DoneEvent: "done", ProgressEvent: "progress",
           FileEvent: "file", SyncDoneEvent: "done"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Passage:
+    """A passage as a prompt shows it."""
+
+    number: int  #: what the model cites it by
+    hit: Hit
+    shown: Range  #: of the document's text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,7 +27,7 @@ _satchel() {
     help) COMPREPLY=($(compgen -W "$commands" -- "$word")); return ;;
     index) options='--model --no-model --root --defer --hidden --keep-missing --allow-removals --max-bytes' ;;
     sync) options='--model --no-model --defer --hidden --keep-missing --allow-removals --max-bytes' ;;
-    ask) options='--model --no-model --count --mode --filter --sentences --never-refuse' ;;
+    ask) options='--model --embedder --no-model --count --mode --filter --sentences --never-refuse' ;;
     search) options='--model --no-model --count --mode --filter' ;;
     cluster) options='--model --count --filter --iterations --seed --representatives --fast' ;;
     list) options='--filter --limit' ;;
