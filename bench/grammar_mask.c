@@ -1,8 +1,8 @@
 /*
- * Time of the masks of constrained output, first visits counted: schemas, one a line, over a vocabulary file, random
- * tokens under the mask. Times are the CPU's, of one thread.
+ * Time of the masks of constrained output, first visits counted: schemas, one a line, over a
+ * vocabulary file, random tokens under the mask. Times are the CPU's, of one thread.
  *
- *   grammar_mask VOCABULARY.gguf SCHEMAS [TOKENS] [BUDGET]
+ * grammar_mask VOCABULARY.gguf SCHEMAS [TOKENS] [BUDGET]
  *
  * python3 tests/peers/schemas.py prints the schemas of the tests.
  */

@@ -20,7 +20,8 @@ enum {
     SAT_ENCODER_MAX_DIMENSION = 8192,
     SAT_ENCODER_MAX_FFN = 65536,
     SAT_ENCODER_MAX_POSITIONS = 65536,
-    SAT_ENCODER_MIN_TOKENS = 16
+    SAT_ENCODER_MIN_TOKENS = 16,
+    SAT_POOLING_LAST = 3 /* beside SATCHEL_POOLING_*, as in llama.cpp's key */
 };
 
 /* ------------------------------------------------------------------ the plan */

@@ -1,7 +1,8 @@
 /*
- * From a draft to an automaton: states that only lead on are skipped, every state learns its shortest way to the
- * end of its rule (Knuth's generalisation of Dijkstra's algorithm, 1977), rules that would call themselves
- * before reading anything are refused, bytes that no edge tells apart become one class.
+ * From a draft to an automaton: states that only lead on are skipped, every state learns its
+ * shortest way to the end of its rule (Knuth's generalisation of Dijkstra's algorithm, 1977), rules
+ * that would call themselves before reading anything are refused, bytes that no edge tells apart
+ * become one class.
  */
 #include "generate/grammar_parts.h"
 
@@ -48,9 +49,9 @@ static bool settle_edges(finishing *self) {
         grammar->states[builder->edges[i].from + 1].first++;
     for (size_t i = 0; i < count; i++) {
         grammar->states[i + 1].first += grammar->states[i].first;
-        bool loose = builder->free[i] == SAT_FREE_LOOSE;
-        grammar->states[i].free = loose ? SAT_FREE : builder->free[i];
-        grammar->states[i].strict = builder->free[i] && !loose;
+        grammar->states[i].free = builder->free[i] & SAT_FREE;
+        grammar->states[i].even = builder->free[i] & SAT_EVEN;
+        grammar->states[i].within = builder->free[i] & SAT_WITHIN;
         grammar->states[i].close = SAT_GRAMMAR_FAR;
     }
     uint32_t *next = sat_alloc_array(self->memory, count + 1, sizeof *next);
@@ -107,9 +108,18 @@ static bool skip_passages(finishing *self) {
         grammar->edges[i].to = self->alias[grammar->edges[i].to];
     for (size_t i = 0; i < grammar->rule_count; i++)
         grammar->rules[i].start = self->alias[grammar->rules[i].start];
-    for (size_t i = 0; i < grammar->state_count; i++)
-        for (uint32_t e = grammar->states[i].first; e < grammar->states[i + 1].first; e++)
-            grammar->states[i].reads |= grammar->edges[e].kind == SAT_EDGE_BYTES;
+    for (size_t i = 0; i < grammar->state_count; i++) {
+        sat_state *state = &grammar->states[i];
+        state->apart = true;
+        for (uint32_t e = state->first; e < state[1].first; e++) {
+            const sat_edge *edge = &grammar->edges[e];
+            bool reads = edge->kind == SAT_EDGE_BYTES;
+            bool special = edge->high < 0x20 ||
+                           (edge->low == edge->high && (edge->low == '"' || edge->low == '\\'));
+            state->reads |= reads;
+            state->apart &= !reads || special;
+        }
+    }
     return true;
 }
 
@@ -197,8 +207,8 @@ typedef struct visit {
     bool onward; /* a call that may read nothing: its way behind is to be looked at too */
 } visit;
 
-/* Tarjan's strongly connected components over what can be reached without reading: a call inside one
- * comes back to itself. */
+/* Tarjan's strongly connected components over what can be reached without reading: a call inside
+ * one comes back to itself. */
 static bool find_left_recursion(finishing *self, uint32_t *culprit) {
     sat_grammar *grammar = self->grammar;
     size_t count = grammar->state_count;

@@ -26,6 +26,11 @@ void sat_builder_fail(sat_builder *builder, satchel_status status, const char *f
     va_end(arguments);
 }
 
+void sat_builder_no_memory(sat_builder *builder, size_t size) {
+    if (!builder->status)
+        builder->status = sat_memory_fail(&builder->context->memory, size, builder->error);
+}
+
 static bool room(sat_builder *builder, void **items, size_t *capacity, size_t count, size_t size,
                  size_t limit, const char *what) {
     if (builder->status)
@@ -40,8 +45,7 @@ static bool room(sat_builder *builder, void **items, size_t *capacity, size_t co
     if (count < *capacity)
         return true;
     if (!sat_grow(&builder->context->memory, items, capacity, count + 1, size)) {
-        builder->status =
-            sat_memory_fail(&builder->context->memory, (count + 1) * size, builder->error);
+        sat_builder_no_memory(builder, (count + 1) * size);
         return false;
     }
     return true;
@@ -156,15 +160,37 @@ bool sat_codes_negate(sat_memory *memory, sat_codes *codes) {
     return done;
 }
 
-bool sat_codes_have(const sat_codes *codes, int32_t low, int32_t high) {
+static bool have(const sat_codes *codes, int32_t low, int32_t high) {
     for (size_t i = 0; i < codes->count; i++)
         if (codes->ranges[i].low <= low && codes->ranges[i].high >= high)
             return true;
     return false;
 }
 
-/* Characters low to high, all of `size` bytes, from `from`. `tails[n]` reads n continuation bytes of any
- * kind and ends at `to`: made when first needed, so that wide ranges share them. */
+/* Surrogates are no characters, in the set or not. */
+static bool have_plain_text(const sat_codes *codes) {
+    return have(codes, 0x20, 0x21) && have(codes, 0x23, 0x5B) && have(codes, 0x5D, 0x7E) &&
+           have(codes, 0x80, 0xD7FF) && have(codes, 0xE000, 0x10FFFF);
+}
+
+void sat_builder_mark_free(sat_builder *builder, uint32_t state, uint32_t free) {
+    if (!builder->status)
+        builder->free[state] = free;
+}
+
+sat_fragment sat_builder_class(sat_builder *builder, sat_codes *codes, bool json) {
+    sat_codes_settle(codes);
+    sat_fragment out = {sat_builder_state(builder), sat_builder_state(builder)};
+    sat_builder_codes(builder, out.start, codes, json, out.end);
+    if (have_plain_text(codes))
+        sat_builder_mark_free(builder, out.start, SAT_EVEN);
+    sat_free(&builder->context->memory, codes->ranges);
+    codes->ranges = NULL;
+    return out;
+}
+
+/* Characters low to high, all of `size` bytes, from `from`. `tails[n]` reads n continuation bytes
+ * of any kind and ends at `to`: made when first needed, so that wide ranges share them. */
 typedef struct utf8_tails {
     uint32_t states[4]; /* + 1; [0] is `to` */
 } utf8_tails;

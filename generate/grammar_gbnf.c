@@ -8,6 +8,8 @@ typedef struct parser {
     const char *text;
     size_t length, at;
     int depth;
+    uint32_t *slots; /* hash of a name → rule + 1 */
+    size_t slot_mask;
 } parser;
 
 static void fail_at(parser *self, size_t at, satchel_status status, const char *what,
@@ -61,9 +63,56 @@ static bool is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
 }
 
+static uint32_t *slot_of(const parser *self, const char *name, size_t length) {
+    size_t at = sat_hash64(name, length, 0) & self->slot_mask;
+    for (; self->slots[at]; at = (at + 1) & self->slot_mask) {
+        const sat_draft_rule *rule = &self->builder.rules[self->slots[at] - 1];
+        if (rule->name_length == length && !memcmp(rule->name, name, length))
+            break;
+    }
+    return &self->slots[at];
+}
+
+/* Rules without a name are those that repetition made. */
+static bool rehash(parser *self, size_t size) {
+    sat_memory *memory = &self->builder.context->memory;
+    uint32_t *slots = sat_calloc(memory, size, sizeof *slots);
+    if (!slots) {
+        sat_builder_no_memory(&self->builder, size * sizeof *slots);
+        return false;
+    }
+    sat_free(memory, self->slots);
+    self->slots = slots;
+    self->slot_mask = size - 1;
+    for (size_t i = 0; i < self->builder.rule_count; i++) {
+        const sat_draft_rule *rule = &self->builder.rules[i];
+        if (rule->name)
+            *slot_of(self, rule->name, rule->name_length) = (uint32_t)i + 1;
+    }
+    return true;
+}
+
+/* The rule of this name, new if it is not known. */
+static uint32_t named_rule(parser *self, const char *name, size_t length) {
+    sat_builder *builder = &self->builder;
+    size_t size = self->slots ? self->slot_mask + 1 : 64;
+    if (builder->status || ((!self->slots || 2 * builder->rule_count >= size) &&
+                            !rehash(self, self->slots ? 2 * size : size)))
+        return 0;
+    uint32_t *slot = slot_of(self, name, length);
+    if (*slot)
+        return *slot - 1;
+    uint32_t rule = sat_builder_rule(builder);
+    if (builder->status)
+        return 0;
+    builder->rules[rule].name = name;
+    builder->rules[rule].name_length = length;
+    *slot = rule + 1;
+    return rule;
+}
+
 /* A name; its rule, new if it is not known. */
 static uint32_t rule_name(parser *self) {
-    sat_builder *builder = &self->builder;
     const char *name = self->text + self->at;
     size_t length = 0;
     while (self->at + length < self->length && is_word(name[length]))
@@ -71,16 +120,7 @@ static uint32_t rule_name(parser *self) {
     if (!length)
         fail(self, "a rule's name is missing");
     self->at += length;
-    for (size_t i = 0; i < builder->rule_count; i++)
-        if (builder->rules[i].name && builder->rules[i].name_length == length &&
-            !memcmp(builder->rules[i].name, name, length))
-            return (uint32_t)i;
-    uint32_t rule = sat_builder_rule(builder);
-    if (!builder->status) {
-        builder->rules[rule].name = name;
-        builder->rules[rule].name_length = length;
-    }
-    return rule;
+    return named_rule(self, name, length);
 }
 
 static int32_t hex(parser *self, int count) {
@@ -144,7 +184,7 @@ static int32_t character(parser *self) {
 static void add(parser *self, sat_codes *codes, int32_t low, int32_t high) {
     sat_builder *builder = &self->builder;
     if (!builder->status && !sat_codes_add(&builder->context->memory, codes, low, high))
-        builder->status = sat_memory_fail(&builder->context->memory, 64, builder->error);
+        sat_builder_no_memory(builder, 64);
 }
 
 static void whole_class(parser *self, sat_codes *codes) {
@@ -164,29 +204,16 @@ static void whole_class(parser *self, sat_codes *codes) {
     sat_codes_settle(codes);
     if (negated && !self->builder.status &&
         !sat_codes_negate(&self->builder.context->memory, codes))
-        self->builder.status =
-            sat_memory_fail(&self->builder.context->memory, 64, self->builder.error);
-}
-
-/* *free: the set has all plain text in it. */
-static sat_fragment class_fragment(parser *self, sat_codes *codes, bool *free) {
-    sat_builder *builder = &self->builder;
-    sat_fragment out = {sat_builder_state(builder), sat_builder_state(builder)};
-    sat_builder_codes(builder, out.start, codes, false, out.end);
-    *free = sat_codes_have(codes, 0x20, 0x21) && sat_codes_have(codes, 0x23, 0x5B) &&
-            sat_codes_have(codes, 0x5D, 0x10FFFF);
-    sat_free(&builder->context->memory, codes->ranges);
-    return out;
+        sat_builder_no_memory(&self->builder, 64);
 }
 
 static sat_fragment alternatives(parser *self, bool nested);
 
-static sat_fragment symbol(parser *self, bool *free) {
+static sat_fragment symbol(parser *self) {
     sat_builder *builder = &self->builder;
     sat_fragment out = {0};
     sat_codes codes = {0};
     char c = peek(self);
-    *free = false;
     if (is_word(c)) {
         out.start = sat_builder_state(builder);
         out.end = sat_builder_after(builder, out.start, rule_name(self));
@@ -204,10 +231,10 @@ static sat_fragment symbol(parser *self, bool *free) {
         out.end = end;
     } else if (take(self, '[')) {
         whole_class(self, &codes);
-        return class_fragment(self, &codes, free);
+        return sat_builder_class(builder, &codes, false);
     } else if (take(self, '.')) {
         add(self, &codes, 0, 0x10FFFF);
-        return class_fragment(self, &codes, free);
+        return sat_builder_class(builder, &codes, false);
     } else if (take(self, '(')) {
         if (++self->depth > SAT_GRAMMAR_NESTING)
             fail_at(self, self->at, SATCHEL_LIMIT, "too many groups in groups", NULL, 0);
@@ -257,8 +284,7 @@ static sat_fragment sequence(parser *self, bool nested) {
         if (!is_word(c) && !strchr("\"[.(<!", c))
             break;
         sat_mark mark = sat_builder_mark(builder);
-        bool free;
-        sat_fragment one = symbol(self, &free);
+        sat_fragment one = symbol(self);
         skip_space(self, nested);
         for (;;) {
             int64_t min = 0, max = -1;
@@ -270,9 +296,9 @@ static sat_fragment sequence(parser *self, bool nested) {
                 counts(self, nested, &min, &max);
             else if (!take(self, '*'))
                 break;
-            if (free && max < 0 && min <= 1 && !builder->status)
-                builder->free[one.start] = SAT_FREE_LOOSE;
-            free = false;
+            bool even = !builder->status && builder->free[one.start] == SAT_EVEN;
+            if (even && max < 0 && min <= 1)
+                sat_builder_mark_free(builder, one.start, SAT_FREE | SAT_EVEN);
             one = sat_builder_repeat(builder, mark, one, min, max);
             skip_space(self, nested);
         }
@@ -329,11 +355,7 @@ satchel_status sat_grammar_from_gbnf(sat_grammar **out, satchel_context *context
     if (bad < length)
         fail_at(&self, bad, SATCHEL_DAMAGED, "not valid UTF-8", NULL, 0);
     static const char root[] = "root";
-    uint32_t first = sat_builder_rule(builder);
-    if (!builder->status) {
-        builder->rules[first].name = root;
-        builder->rules[first].name_length = sizeof root - 1;
-    }
+    named_rule(&self, root, sizeof root - 1);
     skip_space(&self, true);
     while (more(&self))
         rule(&self);
@@ -346,5 +368,6 @@ satchel_status sat_grammar_from_gbnf(sat_grammar **out, satchel_context *context
     }
     satchel_status status = sat_builder_finish(builder, out, "grammar");
     sat_builder_free(builder);
+    sat_free(&context->memory, self.slots);
     return status;
 }

@@ -31,6 +31,7 @@ static uint32_t long_character(sat_builder *builder) {
     sat_code_range range = {0x80, 0x10FFFF};
     sat_codes codes = {.ranges = &range, .count = 1};
     sat_builder_codes(builder, body.start, &codes, false, body.end);
+    sat_builder_mark_free(builder, body.start, SAT_WITHIN);
     uint32_t slash = sat_builder_state(builder), code = sat_builder_state(builder);
     sat_builder_bytes(builder, body.start, '\\', '\\', slash);
     for (const char *letter = "\"\\/bfnrt"; *letter; letter++)
@@ -48,11 +49,6 @@ static void character(sat_builder *builder, uint32_t from, uint32_t to) {
     sat_builder_call(builder, from, long_character(builder), to);
 }
 
-static void mark_free(sat_builder *builder, uint32_t state, uint32_t count) {
-    if (!builder->status)
-        builder->free[state] = count;
-}
-
 uint32_t sat_json_body(sat_builder *builder, uint32_t from, int64_t min, int64_t max) {
     uint32_t end = sat_builder_state(builder), at = sat_builder_state(builder);
     sat_builder_join(builder, from, at);
@@ -61,7 +57,7 @@ uint32_t sat_json_body(sat_builder *builder, uint32_t from, int64_t min, int64_t
             sat_builder_bytes(builder, at, '"', '"', end);
         if (max >= 0 && i >= max)
             break;
-        mark_free(builder, at, max < 0 ? SAT_FREE : (uint32_t)(max - i));
+        sat_builder_mark_free(builder, at, (max < 0 ? SAT_FREE : (uint32_t)(max - i)) | SAT_EVEN);
         bool ring = max < 0 && i >= min;
         uint32_t next = ring ? at : sat_builder_state(builder);
         character(builder, at, next);
@@ -276,13 +272,13 @@ typedef struct name_walk {
     uint32_t any, end;
 } name_walk;
 
-/* The names with the first `length` bytes of names[which] so far, no escape among them: the characters
- * that follow lead deeper, all others to any name. */
+/* The names with the first `length` bytes of names[which] so far, no escape among them: the
+ * characters that follow lead deeper, all others to any name. */
 static bool name_node(name_walk *walk, uint32_t state, size_t which, size_t length) {
     sat_builder *builder = walk->builder;
     sat_memory *memory = &builder->context->memory;
     sat_codes codes = {0};
-    bool whole = false, done = true;
+    bool whole = false, deeper = false, done = true;
     for (size_t i = 0; i < walk->count && done; i++) {
         const char *name = walk->names[i];
         size_t size = strlen(name);
@@ -293,6 +289,7 @@ static bool name_node(name_walk *walk, uint32_t state, size_t which, size_t leng
         if (size > length) {
             sat_utf8_decode(name + length, size - length, &code);
             done = sat_codes_add(memory, &codes, code, code);
+            deeper = true;
         }
     }
     static const sat_code_range never[] = {{0, 0x1F}, {'"', '"'}, {'\\', '\\'}};
@@ -300,7 +297,7 @@ static bool name_node(name_walk *walk, uint32_t state, size_t which, size_t leng
         done = sat_codes_add(memory, &codes, never[i].low, never[i].high);
     done = done && sat_codes_negate(memory, &codes);
     if (done) {
-        mark_free(builder, state, SAT_FREE);
+        sat_builder_mark_free(builder, state, deeper ? SAT_FREE : SAT_FREE | SAT_EVEN);
         sat_builder_codes(builder, state, &codes, false, walk->any);
         if (!whole)
             sat_builder_bytes(builder, state, '"', '"', walk->end);
@@ -322,7 +319,7 @@ uint32_t sat_json_other_name(sat_builder *builder, uint32_t from, const char *co
     name_walk walk = {.builder = builder, .names = names, .count = count};
     walk.any = sat_builder_state(builder);
     walk.end = sat_builder_state(builder);
-    mark_free(builder, walk.any, SAT_FREE);
+    sat_builder_mark_free(builder, walk.any, SAT_FREE | SAT_EVEN);
     static const sat_code_range plain[] = {{0x20, 0x21}, {0x23, 0x5B}, {0x5D, 0x10FFFF}};
     sat_codes codes = {.ranges = (sat_code_range *)plain, .count = SAT_COUNT(plain)};
     sat_builder_codes(builder, walk.any, &codes, false, walk.any);
@@ -362,7 +359,6 @@ uint32_t sat_json_other_name(sat_builder *builder, uint32_t from, const char *co
     }
     sat_free(memory, list);
     if (!done)
-        sat_builder_fail(builder, sat_memory_fail(memory, 1 << 10, builder->error),
-                         "out of memory while reading the names of an object");
+        sat_builder_no_memory(builder, 1 << 10);
     return walk.end;
 }

@@ -1,5 +1,5 @@
-/* Several schemas as one: references followed, allOf joined keyword by keyword, and the proof that two schemas
- * exclude each other. */
+/* Several schemas as one: references followed, allOf joined keyword by keyword, and the proof that
+ * two schemas exclude each other. */
 #include "generate/grammar_schema.h"
 
 #include <string.h>
@@ -35,22 +35,28 @@ int sat_schema_types(json_t *node) {
     return types && json_is_true(nullable) ? types | SAT_TYPE_NULL : types;
 }
 
+/* `out`, or NULL where something was not done; jansson refuses what it is given as NULL. */
+static json_t *whole(json_t *out, bool done) {
+    if (done && out)
+        return out;
+    json_decref(out);
+    return NULL;
+}
+
 static json_t *types_json(int types) {
     json_t *out = json_array();
-    for (size_t i = 0; i < SAT_COUNT(type_names); i++)
+    bool done = true;
+    for (size_t i = 0; i < SAT_COUNT(type_names) && done; i++)
         if ((types & 1 << i) && !(i == 2 && (types & SAT_TYPE_NUMBER)))
-            json_array_append_new(out, json_string(type_names[i]));
-    return out;
+            done = !json_array_append_new(out, json_string(type_names[i]));
+    return whole(out, done);
 }
 
 static json_t *all_of(json_t *a, json_t *b) {
     json_t *list = json_array(), *out = json_object();
-    if (json_array_append(list, a) || json_array_append(list, b) ||
-        json_object_set_new(out, "allOf", list)) {
-        json_decref(out);
-        return NULL;
-    }
-    return out;
+    bool done = !json_array_append(list, a) && !json_array_append(list, b);
+    list = whole(list, done);
+    return whole(out, list && !json_object_set_new(out, "allOf", list));
 }
 
 /* What `schema` says of a property it does not name: NULL: anything. */
@@ -84,15 +90,16 @@ static bool merge_properties(json_t *out, json_t *a, json_t *b) {
 static json_t *common(json_t *a, json_t *b) {
     json_t *out = json_array(), *x, *y;
     size_t i, k;
+    bool done = true;
     json_array_foreach(a, i, x) {
         json_array_foreach(b, k, y) {
             if (json_equal(x, y)) {
-                json_array_append(out, x);
+                done = done && !json_array_append(out, x);
                 break;
             }
         }
     }
-    return out;
+    return whole(out, done);
 }
 
 /* The larger or the smaller of two numbers. */
@@ -101,8 +108,8 @@ static json_t *tighter(json_t *a, json_t *b, bool larger) {
     return json_incref(first ? a : b);
 }
 
-/* One keyword that both have. NULL: they cannot be joined. */
-static json_t *merge_keyword(const char *key, json_t *a, json_t *b) {
+/* One keyword that both have. NULL: they cannot be joined, or, where *can is true, no memory. */
+static json_t *merge_keyword(const char *key, json_t *a, json_t *b, bool *can) {
     static const char *const lower[] = {"minimum",  "exclusiveMinimum", "minLength",
                                         "minItems", "minProperties",    NULL};
     static const char *const upper[] = {"maximum",  "exclusiveMaximum", "maxLength",
@@ -110,10 +117,12 @@ static json_t *merge_keyword(const char *key, json_t *a, json_t *b) {
     static const char *const notes[] = {
         "title", "description", "default", "examples",   "$id",      "$schema",   "$comment",
         "$defs", "definitions", "$anchor", "deprecated", "readOnly", "writeOnly", NULL};
+    *can = true;
     for (int i = 0; lower[i]; i++)
         if (!strcmp(key, lower[i]) || !strcmp(key, upper[i]))
-            return json_is_number(a) && json_is_number(b) ? tighter(a, b, !strcmp(key, lower[i]))
-                                                          : NULL;
+            return (*can = json_is_number(a) && json_is_number(b))
+                       ? tighter(a, b, !strcmp(key, lower[i]))
+                       : NULL;
     for (int i = 0; notes[i]; i++)
         if (!strcmp(key, notes[i]))
             return json_incref(a);
@@ -121,8 +130,6 @@ static json_t *merge_keyword(const char *key, json_t *a, json_t *b) {
         return json_incref(a);
     if (!strcmp(key, "enum"))
         return common(a, b);
-    if (!strcmp(key, "const"))
-        return NULL;
     if (!strcmp(key, "items") && !json_is_array(a) && !json_is_array(b))
         return all_of(a, b);
     if (!strcmp(key, "uniqueItems"))
@@ -133,11 +140,11 @@ static json_t *merge_keyword(const char *key, json_t *a, json_t *b) {
         return json_is_true(a) ? json_incref(b) : json_is_true(b) ? json_incref(a) : all_of(a, b);
     }
     if (!strcmp(key, "required")) {
-        json_t *out = json_copy(a), *name;
-        size_t i;
-        json_array_foreach(b, i, name) json_array_append(out, name);
-        return out;
+        *can = json_is_array(a) && json_is_array(b);
+        json_t *out = *can ? json_copy(a) : NULL;
+        return whole(out, !json_array_extend(out, b));
     }
+    *can = false;
     return NULL;
 }
 
@@ -148,39 +155,38 @@ static bool merge(sat_schema *self, json_t *out, json_t *b, const char *where, b
         return false;
     }
     int types = sat_schema_types(out) & sat_schema_types(b);
-    bool typed = json_object_get(out, "type") || json_object_get(b, "type");
+    bool typed = json_object_get(out, "type") || json_object_get(b, "type"), done = true;
     json_t *before = json_copy(out), *value;
     const char *key;
-    if ((json_object_get(out, "properties") || json_object_get(b, "properties")) &&
-        !merge_properties(out, before, b)) {
-        json_decref(before);
-        sat_schema_no_memory(self);
-        return false;
-    }
+    if (json_object_get(out, "properties") || json_object_get(b, "properties"))
+        done = before && merge_properties(out, before, b);
     json_object_foreach(b, key, value) {
+        bool can;
         json_t *mine = json_object_get(out, key);
         if (!strcmp(key, "properties") || !strcmp(key, "type"))
             continue;
         if (!mine) {
-            json_object_set(out, key, value);
+            done = done && !json_object_set(out, key, value);
             continue;
         }
-        json_t *joined = merge_keyword(key, mine, value);
-        if (!joined && !strcmp(key, "const")) {
+        json_t *joined = merge_keyword(key, mine, value, &can);
+        if (!can && !strcmp(key, "const")) {
             *never = true;
             continue;
         }
-        if (!joined) {
+        if (!can) {
             sat_schema_fail(self, SATCHEL_UNSUPPORTED, where, key,
                             "twice for one value (allOf, $ref) cannot be joined");
             break;
         }
-        json_object_set_new(out, key, joined);
+        done = done && !json_object_set_new(out, key, joined);
     }
-    if (typed)
-        json_object_set_new(out, "type", types_json(types));
+    if (typed && done)
+        done = !json_object_set_new(out, "type", types_json(types));
     *never = *never || (typed && !types);
     json_decref(before);
+    if (!done)
+        sat_schema_no_memory(self);
     return !self->builder.status;
 }
 
@@ -244,7 +250,7 @@ json_t *sat_schema_flatten(sat_schema *self, json_t *node, const char *where, in
         sat_schema_no_memory(self);
         return NULL;
     }
-    json_object_del(out, "$ref");
+    json_object_del(out, "$ref"); /* deleting takes no memory */
     json_object_del(out, "allOf");
     for (size_t i = 0; i < json_array_size(list) + (ref != NULL); i++) {
         json_t *part = i < json_array_size(list) ? json_array_get(list, i) : NULL;
@@ -283,14 +289,14 @@ json_t *sat_schema_both(sat_schema *self, json_t *a, json_t *b, const char *wher
 
 /* ------------------------------------------------------------------ exclusion */
 
-/* The values of enum or const as an array with a reference of its own, or NULL. */
+/* The values of enum or const as an array with a reference of its own, or NULL. Where memory is
+ * out, there are fewer proofs that schemas exclude each other, and no wrong ones. */
 static json_t *values_of(json_t *schema) {
     json_t *list = json_object_get(schema, "enum"), *one = json_object_get(schema, "const");
     if (list || !one)
         return json_incref(list);
     list = json_array();
-    json_array_append(list, one);
-    return list;
+    return whole(list, !json_array_append(list, one));
 }
 
 static int type_of_value(json_t *value) {

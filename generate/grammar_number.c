@@ -1,6 +1,7 @@
 /*
- * Numbers between bounds, as digits. Whole parts that lie between the bounds with any fraction; whole numbers;
- * and values of few decimals next to bounds that are no integers, each checked as the double it is read as.
+ * Numbers between bounds, as digits. Whole parts that lie between the bounds with any fraction;
+ * whole numbers; and values of few decimals next to bounds that are no integers, each checked as
+ * the double it is read as.
  */
 #include "generate/grammar_schema.h"
 

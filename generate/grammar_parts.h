@@ -1,10 +1,11 @@
 /*
- * The automaton behind a grammar, and the builder that its two front ends share. Only grammar*.c and
- * matcher*.c include this.
+ * The automaton behind a grammar, and the builder that its two front ends share. Only grammar*.c
+ * and matcher*.c include this.
  *
- * Rules are small automata over bytes: states with edges that read a byte of a range, read nothing, or call
- * a rule and go on where it ends. A front end appends states; a fragment is what lies between two of them, and
- * all its states and edges are the last ones appended, so it can be copied or made a rule.
+ * Rules are small automata over bytes: states with edges that read a byte of a range, read nothing,
+ * or call a rule and go on where it ends. A front end appends states; a fragment is what lies
+ * between two of them, and all its states and edges are the last ones appended, so it can be copied
+ * or made a rule.
  */
 #ifndef SATCHEL_GENERATE_GRAMMAR_PARTS_H
 #define SATCHEL_GENERATE_GRAMMAR_PARTS_H
@@ -22,9 +23,11 @@ enum {
     SAT_GRAMMAR_DEPTH = 256     /* frames on the stack before only a shortest way is left */
 };
 
-/* Text may go on freely for this many characters: see sat_state.free. */
-#define SAT_FREE UINT32_MAX
-#define SAT_FREE_LOOSE (UINT32_MAX - 1)
+/* How a state takes plain text (characters that need no escape in JSON, 0x7F aside): see
+ * sat_state. */
+#define SAT_FREE (UINT32_MAX >> 2) /* any number of characters */
+#define SAT_EVEN (UINT32_C(1) << 31)
+#define SAT_WITHIN (UINT32_C(1) << 30)
 
 enum { SAT_EDGE_EMPTY, SAT_EDGE_BYTES, SAT_EDGE_CALL };
 
@@ -37,11 +40,12 @@ typedef struct sat_edge {
 typedef struct sat_state {
     uint32_t first; /* its edges end where the next state's begin */
     uint32_t close; /* fewest bytes to the end of its rule */
-    /* n > 0: of plain text (characters that need no escape in JSON) it takes n characters and no more, and
-     * of fewer each continuation; SAT_FREE: any number. So tokens of plain text need not be
-     * matched one by one. */
+    /* n > 0: of plain text it takes n characters and no more, and of fewer each continuation;
+     * SAT_FREE: any number. So tokens of plain text need not be matched one by one. */
     uint32_t free;
-    bool strict; /* free, and besides plain text it takes a quote or a backslash at most */
+    bool even;   /* every character of plain text leads to one and the same state */
+    bool within; /* it reads parts of such characters for an even one, else nothing of plain text */
+    bool apart;  /* it reads nothing of plain text */
     bool final;  /* its rule ends here; it has no edges */
     bool reads;  /* it has edges that read bytes */
 } sat_state;
@@ -79,7 +83,7 @@ typedef struct sat_draft_rule {
 typedef struct sat_builder {
     satchel_context *context;
     sat_draft_edge *edges;
-    uint32_t *free; /* (state_count); SAT_FREE_LOOSE: free without end, and not strict */
+    uint32_t *free; /* (state_count): sat_state.free with SAT_EVEN or SAT_WITHIN */
     sat_draft_rule *rules;
     size_t state_count, free_capacity, edge_count, edge_capacity, rule_count, rule_capacity;
     satchel_status status;
@@ -106,6 +110,7 @@ void sat_builder_free(sat_builder *builder);
 /* Sets the builder's failure, the first one only. */
 void sat_builder_fail(sat_builder *builder, satchel_status status, const char *format, ...)
     SAT_PRINTF(3, 4);
+void sat_builder_no_memory(sat_builder *builder, size_t size); /* of what could not be taken */
 uint32_t sat_builder_state(sat_builder *builder);
 void sat_builder_join(sat_builder *builder, uint32_t from, uint32_t to); /* reads nothing */
 void sat_builder_bytes(sat_builder *builder, uint32_t from, uint8_t low, uint8_t high, uint32_t to);
@@ -138,9 +143,12 @@ satchel_status sat_builder_finish(sat_builder *builder, sat_grammar **out, const
 bool sat_codes_add(sat_memory *memory, sat_codes *codes, int32_t low, int32_t high);
 void sat_codes_settle(sat_codes *codes); /* sorts and joins; drops surrogates */
 bool sat_codes_negate(sat_memory *memory, sat_codes *codes);
-bool sat_codes_have(const sat_codes *codes, int32_t low, int32_t high); /* after settling */
+/* Reads one character, as above, and is even where the set has all plain text; the set is freed. */
+sat_fragment sat_builder_class(sat_builder *builder, sat_codes *codes, bool json);
+/* The state takes plain text: SAT_FREE and the like. */
+void sat_builder_mark_free(sat_builder *builder, uint32_t state, uint32_t free);
 
-/* ------------------------------------------------------------------ JSON's parts (grammar_json.c) */
+/* ------------------------------------------------------------------ grammar_json.c */
 
 /* The rest of a string behind its opening quote, closing quote included. */
 uint32_t sat_json_body(sat_builder *builder, uint32_t from, int64_t min, int64_t max);
@@ -158,10 +166,10 @@ void sat_json_range(sat_builder *builder, uint32_t from, int64_t low, int64_t hi
 void sat_json_scaled(sat_builder *builder, uint32_t from, int64_t low, int64_t high, int decimals,
                      uint32_t to);
 
-/* ------------------------------------------------------------------ regular expressions (grammar_regex.c) */
+/* ------------------------------------------------------------------ grammar_regex.c */
 
-/* A JSON string's content, quotes not included, that the expression finds a match in. `where` is the JSON
- * pointer for messages. Fewest and most characters into *min, *max (−1: unbounded). */
+/* A JSON string's content, quotes not included, that the expression finds a match in. `where` is
+ * the JSON pointer for messages. Fewest and most characters into *min, *max (−1: unbounded). */
 uint32_t sat_builder_regex(sat_builder *builder, uint32_t from, const char *pattern, size_t length,
                            const char *where, int64_t *min, int64_t *max);
 /* The pattern of a "format", or NULL. */

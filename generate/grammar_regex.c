@@ -1,9 +1,11 @@
 /*
- * Regular expressions of "pattern", as JSON strings: literals, ".", classes, \d \w \s and their opposites, \t
- * and the like, \xHH, \uHHHH, groups without references, alternatives, quantifiers (a lazy one is as good as
- * a greedy one here), ^ and $ at the ends of the whole or of its alternatives.
+ * Regular expressions of "pattern", as JSON strings: literals, ".", classes, \d \w \s and their
+ * opposites, \t and the like, \xHH, \uHHHH, groups without references, alternatives, quantifiers (a
+ * lazy one is as good as a greedy one here), ^ and $ at the ends of the whole or of its
+ * alternatives.
  *
- * \d, \w, \s and their opposites are narrower than any reader's, so that what comes out matches everywhere.
+ * \d, \w, \s and their opposites are narrower than any reader's, so that what comes out matches
+ * everywhere.
  */
 #include "generate/grammar_parts.h"
 
@@ -42,7 +44,7 @@ static bool take(regex *self, char c) {
 static void add(regex *self, sat_codes *codes, int32_t low, int32_t high) {
     sat_builder *builder = self->builder;
     if (!builder->status && !sat_codes_add(&builder->context->memory, codes, low, high))
-        builder->status = sat_memory_fail(&builder->context->memory, 64, builder->error);
+        sat_builder_no_memory(builder, 64);
 }
 
 static int32_t hex(regex *self, int count) {
@@ -163,8 +165,7 @@ static void whole_class(regex *self, sat_codes *codes) {
         add(self, codes, 0x7F, 0x10FFFF);
     }
     if (!sat_codes_negate(&self->builder->context->memory, codes))
-        self->builder->status =
-            sat_memory_fail(&self->builder->context->memory, 64, self->builder->error);
+        sat_builder_no_memory(self->builder, 64);
 }
 
 static int64_t add_lengths(int64_t a, int64_t b) {
@@ -177,12 +178,7 @@ static int64_t times(int64_t a, int64_t n) {
 static piece alternatives(regex *self, bool top);
 
 static piece characters(regex *self, sat_codes *codes) {
-    sat_builder *builder = self->builder;
-    sat_codes_settle(codes);
-    piece out = {{sat_builder_state(builder), sat_builder_state(builder)}, 1, 1};
-    sat_builder_codes(builder, out.body.start, codes, true, out.body.end);
-    sat_free(&builder->context->memory, codes->ranges);
-    return out;
+    return (piece){sat_builder_class(self->builder, codes, true), 1, 1};
 }
 
 static piece atom(regex *self) {
@@ -270,8 +266,7 @@ static sat_fragment anything(sat_builder *builder) {
     sat_code_range range = {0, 0x10FFFF};
     sat_codes codes = {.ranges = &range, .count = 1};
     sat_builder_codes(builder, out.start, &codes, true, out.start);
-    if (!builder->status)
-        builder->free[out.start] = SAT_FREE;
+    sat_builder_mark_free(builder, out.start, SAT_FREE | SAT_EVEN);
     sat_builder_join(builder, out.start, out.end);
     return out;
 }

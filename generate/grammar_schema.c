@@ -1,6 +1,6 @@
 /*
- * JSON Schema to an automaton. Every schema becomes a rule, compiled from a list of tasks, so that a schema may refer
- * to itself and depth costs no stack.
+ * JSON Schema to an automaton. Every schema becomes a rule, compiled from a list of tasks, so that
+ * a schema may refer to itself and depth costs no stack.
  */
 #include "generate/grammar_schema.h"
 
@@ -428,8 +428,8 @@ static void object(sat_schema *self, json_t *node, const char *where, sat_fragme
     json_array_foreach(required, i, value) {
         if (!json_is_string(value))
             sat_schema_fail(self, SATCHEL_DAMAGED, where, "required", "holds what is no name");
-        else
-            json_object_set_new(needs, json_string_value(value), json_true());
+        else if (json_object_set_new(needs, json_string_value(value), json_true()))
+            sat_schema_no_memory(self);
     }
     json_object_foreach(properties, name, value)
         add_member(self, &plan, name, value, where, json_object_get(needs, name) != NULL);
@@ -465,6 +465,8 @@ static void any_of(sat_schema *self, json_t *flat, const char *key, const char *
     json_t *list = json_object_get(flat, key), *rest = json_copy(flat);
     json_t *kept = json_array();
     bool one = !strcmp(key, "oneOf");
+    if (!rest || !kept)
+        sat_schema_no_memory(self);
     json_object_del(rest, key);
     if (!json_is_array(list) || !json_array_size(list))
         sat_schema_fail(self, SATCHEL_DAMAGED, where, key, "is no list of schemas");
@@ -477,7 +479,8 @@ static void any_of(sat_schema *self, json_t *flat, const char *key, const char *
                 sat_schema_fail(self, SATCHEL_UNSUPPORTED, where, key,
                                 "has alternatives that may both hold: use anyOf, or tell them "
                                 "apart by type or by a required constant");
-        json_array_append(kept, both);
+        if (json_array_append(kept, both))
+            sat_schema_no_memory(self);
         if (json_is_false(both))
             continue;
         sat_builder_call(builder, body.start, later(self, json_incref(both), true, where, key),
@@ -523,9 +526,7 @@ static void compile(sat_schema *self, sat_schema_task task) {
     sat_builder *builder = &self->builder;
     const char *where = task.where;
     sat_fragment body = {sat_builder_state(builder), sat_builder_state(builder)};
-    json_t *ref = json_object_get(task.node, "$ref");
     json_t *flat = sat_schema_flatten(self, task.node, where, 0);
-    (void)ref;
     if (flat && !json_is_false(flat)) {
         const char *key = json_object_get(flat, "anyOf")   ? "anyOf"
                           : json_object_get(flat, "oneOf") ? "oneOf"

@@ -1,145 +1,72 @@
 /*
- * The vocabulary as tries of bytes: tokens of plain text, which inside most strings may all come and need not be
- * walked; those with a quote or a backslash behind plain text; and all others, which no JSON string takes. Plain ones are also kept as masks by their number of
- * characters, for strings of bounded length.
+ * The vocabulary as tries of bytes: one of all tokens, and one of those that are not plain text.
+ * Tokens of plain text are also kept as masks by their number of characters, for strings of bounded
+ * length.
  */
 #include "generate/lexicon.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
 
-typedef struct entry {
-    const char *bytes;
-    uint32_t length, token;
-} entry;
-
-static int by_bytes(const void *a, const void *b) {
-    const entry *x = a, *y = b;
-    int order = memcmp(x->bytes, y->bytes, x->length < y->length ? x->length : y->length);
-    if (order)
-        return order;
-    if (x->length != y->length)
-        return x->length < y->length ? -1 : 1;
-    return (x->token > y->token) - (x->token < y->token);
-}
-
-/* Some bytes of a character: may they be continued to a valid one? */
-static bool begins_character(const uint8_t *bytes, size_t length) {
-    uint8_t first = bytes[0], second = length > 1 ? bytes[1] : 0x90;
-    size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-    if (first < 0xC2 || first > 0xF4 || length >= size)
-        return false;
-    for (size_t i = 1; i < length; i++)
-        if ((bytes[i] & 0xC0) != 0x80)
-            return false;
-    return length < 2 || !((first == 0xE0 && second < 0xA0) || (first == 0xED && second >= 0xA0) ||
-                           (first == 0xF0 && second < 0x90) || (first == 0xF4 && second >= 0x90));
-}
-
-/* Characters of a token of plain text, 0 for any other; *quoting: for a quote or a backslash. */
-static uint32_t plain_characters(const char *bytes, size_t length, bool *quoting) {
-    uint32_t count = 0;
-    *quoting = false;
-    for (size_t at = 0; at < length; count++) {
-        uint8_t byte = (uint8_t)bytes[at];
-        *quoting = byte == '"' || byte == '\\';
-        if (byte < 0x20 || *quoting)
-            return 0;
-        if (byte < 0x80) {
-            at++;
-            continue;
-        }
-        int32_t code;
-        size_t size = sat_utf8_decode(bytes + at, length - at, &code);
-        if (sat_utf8_valid(bytes + at, size) == size)
-            at += size;
-        else if (length - at < 4 && begins_character((const uint8_t *)bytes + at, length - at))
-            at = length;
-        else
-            return 0;
-    }
-    return count;
-}
-
-static size_t shared(const entry *a, const entry *b) {
-    size_t length = a->length < b->length ? a->length : b->length, i = 0;
-    while (i < length && a->bytes[i] == b->bytes[i])
-        i++;
-    return i;
-}
-
-static bool build_trie(sat_memory *memory, sat_lexicon_trie *trie, entry *entries, size_t count) {
-    qsort(entries, count, sizeof *entries, by_bytes);
-    size_t nodes = 0;
-    for (size_t i = 0; i < count; i++)
-        nodes += entries[i].length - (i ? shared(&entries[i - 1], &entries[i]) : 0);
-    trie->nodes = sat_calloc(memory, nodes + 1, sizeof *trie->nodes);
-    trie->tokens = sat_alloc_array(memory, count + 1, sizeof *trie->tokens);
-    if (!trie->nodes || !trie->tokens)
-        return false;
-    uint32_t open[SAT_LEXICON_BYTES]; /* the path's nodes */
-    size_t depth = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t keep = i ? shared(&entries[i - 1], &entries[i]) : 0;
-        while (depth > keep)
-            trie->nodes[open[--depth]].next = (uint32_t)trie->count;
-        for (; depth < entries[i].length; depth++) {
-            sat_lexicon_node *node = &trie->nodes[trie->count];
-            node->depth = (uint16_t)depth;
-            node->byte = (uint8_t)entries[i].bytes[depth];
-            node->first = (uint32_t)i; /* all nodes before the last one of a token have none */
-            open[depth] = (uint32_t)trie->count++;
-        }
-        trie->tokens[i] = entries[i].token;
-    }
-    while (depth)
-        trie->nodes[open[--depth]].next = (uint32_t)trie->count;
-    trie->nodes[trie->count].first = (uint32_t)count;
-    return true;
-}
-
-static void slice(sat_lexicon *lexicon, uint32_t token, uint32_t characters) {
+static void slice(sat_lexicon *lexicon, uint32_t token, uint32_t characters, uint8_t tail) {
     uint64_t bit = UINT64_C(1) << (token % 64);
     lexicon->slices[token / 64] |= bit;
-    for (size_t n = characters; n <= SAT_LEXICON_SLICES; n++)
+    for (size_t n = characters; n <= SAT_LEXICON_CHARACTERS; n++)
         lexicon->slices[n * lexicon->words + token / 64] |= bit;
-    if (characters > SAT_LEXICON_SLICES)
+    if (characters > SAT_LEXICON_CHARACTERS)
         lexicon->long_tokens[lexicon->long_count++] = (sat_long_token){token, characters};
+    if (tail)
+        lexicon->cut_tokens[lexicon->cut_count++] =
+            (sat_cut_token){token, (uint16_t)(characters - 1), tail};
 }
 
-static bool build(sat_lexicon *lexicon, entry *plain, entry *quoting, entry *other) {
+/* Room for the tokens that are listed: all of plain text would be more than ever is. */
+static bool take_lists(sat_lexicon *lexicon) {
     sat_memory *memory = &lexicon->context->memory;
-    lexicon->slices = sat_calloc(memory, lexicon->words * (SAT_LEXICON_SLICES + 1), 8);
-    lexicon->end_mask = sat_calloc(memory, lexicon->words, 8);
-    lexicon->long_tokens = sat_alloc_array(memory, lexicon->size, sizeof *lexicon->long_tokens);
-    if (!lexicon->slices || !lexicon->end_mask || !lexicon->long_tokens)
-        return false;
-    size_t plain_count = 0, quoting_count = 0, other_count = 0;
+    size_t longs = 0, cuts = 0;
     for (uint32_t token = 0; token < lexicon->size; token++) {
-        entry one = {lexicon->bytes + lexicon->at[token],
-                     lexicon->at[token + 1] - lexicon->at[token], token};
+        uint8_t tail;
+        size_t from = lexicon->at[token], length = lexicon->at[token + 1] - from;
+        uint32_t characters = sat_plain_characters(lexicon->bytes + from, length, &tail);
+        longs += characters > SAT_LEXICON_CHARACTERS;
+        cuts += characters && tail;
+    }
+    lexicon->slices = sat_calloc(memory, lexicon->words * (SAT_LEXICON_CHARACTERS + 1), 8);
+    lexicon->end_mask = sat_calloc(memory, lexicon->words, 8);
+    lexicon->long_tokens = sat_alloc_array(memory, longs, sizeof *lexicon->long_tokens);
+    lexicon->cut_tokens = sat_alloc_array(memory, cuts, sizeof *lexicon->cut_tokens);
+    return lexicon->slices && lexicon->end_mask && lexicon->long_tokens && lexicon->cut_tokens;
+}
+
+static bool build(sat_lexicon *lexicon, sat_lexicon_entry *every, sat_lexicon_entry *rest) {
+    sat_memory *memory = &lexicon->context->memory;
+    size_t every_count = 0, rest_count = 0;
+    if (!take_lists(lexicon))
+        return false;
+    for (uint32_t token = 0; token < lexicon->size; token++) {
+        sat_lexicon_entry one = {lexicon->bytes + lexicon->at[token],
+                                 lexicon->at[token + 1] - lexicon->at[token], token, 0};
         if (lexicon->ends[token])
             lexicon->end_mask[token / 64] |= UINT64_C(1) << (token % 64);
         if (!one.length)
             continue;
         if (one.length > lexicon->longest)
             lexicon->longest = one.length;
-        bool quotes;
-        uint32_t characters = plain_characters(one.bytes, one.length, &quotes);
-        if (characters) {
-            slice(lexicon, token, characters);
-            plain[plain_count++] = one;
-        } else if (quotes) {
-            quoting[quoting_count++] = one;
-        } else {
-            other[other_count++] = one;
-        }
+        uint8_t tail;
+        uint32_t characters = sat_plain_characters(one.bytes, one.length, &tail);
+        every[every_count++] = one;
+        if (characters)
+            slice(lexicon, token, characters, tail);
+        else
+            rest[rest_count++] = one;
     }
-    return build_trie(memory, &lexicon->plain, plain, plain_count) &&
-           build_trie(memory, &lexicon->quoting, quoting, quoting_count) &&
-           build_trie(memory, &lexicon->other, other, other_count);
+    if (!sat_lexicon_trie_build(memory, &lexicon->every, every, every_count) ||
+        !sat_lexicon_trie_build(memory, &lexicon->rest, rest, rest_count))
+        return false;
+    for (uint32_t i = 0; i < lexicon->every.roots; i++)
+        lexicon->roots[lexicon->every.bytes[i]] = i + 1;
+    return sat_lexicon_alphabets(lexicon);
 }
 
 /* What gives a token's bytes. */
@@ -203,19 +130,16 @@ static satchel_status open_from(sat_lexicon **out, satchel_context *context, con
     lexicon->context = context;
     lexicon->size = size;
     lexicon->words = (size + 63) / 64;
-    entry *plain = sat_alloc_array(memory, size, sizeof *plain);
-    entry *quoting = sat_alloc_array(memory, size, sizeof *quoting);
-    entry *other = sat_alloc_array(memory, size, sizeof *other);
-    bool done = plain && quoting && other && take_bytes(lexicon, from) &&
-                build(lexicon, plain, quoting, other);
-    sat_free(memory, plain);
-    sat_free(memory, quoting);
-    sat_free(memory, other);
+    sat_lexicon_entry *every = sat_alloc_array(memory, size, sizeof *every);
+    sat_lexicon_entry *rest = sat_alloc_array(memory, size, sizeof *rest);
+    bool done = every && rest && take_bytes(lexicon, from) && build(lexicon, every, rest);
+    sat_free(memory, every);
+    sat_free(memory, rest);
     if (done)
         *out = lexicon;
     else
         sat_lexicon_close(&lexicon);
-    return done ? SATCHEL_OK : sat_memory_fail(memory, size * sizeof *plain, error);
+    return done ? SATCHEL_OK : sat_memory_fail(memory, size * sizeof *every, error);
 }
 
 satchel_status sat_lexicon_open(sat_lexicon **out, satchel_context *context,
@@ -240,14 +164,12 @@ void sat_lexicon_close(sat_lexicon **slot) {
     sat_free(memory, lexicon->bytes);
     sat_free(memory, lexicon->at);
     sat_free(memory, lexicon->ends);
-    sat_free(memory, lexicon->plain.nodes);
-    sat_free(memory, lexicon->plain.tokens);
-    sat_free(memory, lexicon->quoting.nodes);
-    sat_free(memory, lexicon->quoting.tokens);
-    sat_free(memory, lexicon->other.nodes);
-    sat_free(memory, lexicon->other.tokens);
+    sat_lexicon_trie_free(memory, &lexicon->every);
+    sat_lexicon_trie_free(memory, &lexicon->rest);
+    sat_lexicon_alphabets_free(lexicon);
     sat_free(memory, lexicon->slices);
     sat_free(memory, lexicon->long_tokens);
+    sat_free(memory, lexicon->cut_tokens);
     sat_free(memory, lexicon->end_mask);
     sat_free(memory, lexicon);
 }

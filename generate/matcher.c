@@ -1,33 +1,26 @@
-/*
- * Matching: masks of the tokens that may come next, and taking one.
- *
- * A mask is made by a walk over the lexicon's tries, each node of which is one look-up in the table between places.
- * Where the grammar is inside a string that takes plain text, the tokens of plain text are not walked but taken from a
- * slice made with the lexicon; only threads that are not in such a string walk over them.
- */
+/* Matching: what is open and when it must close, masks kept, taking a token. */
 #include "generate/matcher_parts.h"
 
 #include <string.h>
 
-static void set_bit(uint64_t *bits, uint32_t token) {
-    bits[token / 64] |= UINT64_C(1) << (token % 64);
-}
-
 /* ------------------------------------------------------------------ the closing text */
 
-/* Calls for every token that begins the text: lengths[] of them, without doubles. */
-static size_t beginnings(const sat_lexicon_trie *trie, const uint8_t *text, size_t length,
-                         uint16_t *lengths, size_t room) {
-    size_t count = 0, at = 0, end = trie->count;
-    for (size_t depth = 0; depth < length; depth++) {
-        while (at < end && trie->nodes[at].byte < text[depth])
-            at = trie->nodes[at].next;
-        if (at >= end || trie->nodes[at].byte != text[depth])
+/* The lengths of the tokens that the text begins with, shortest first. */
+static size_t beginnings(const sat_lexicon *lexicon, const uint8_t *text, size_t length,
+                         uint16_t *lengths) {
+    const sat_lexicon_trie *trie = &lexicon->every;
+    size_t count = 0;
+    uint32_t at = length ? lexicon->roots[text[0]] : 0;
+    for (size_t depth = 1; at; depth++) {
+        const sat_lexicon_node *node = &trie->nodes[--at];
+        if (node->first < node[1].first)
+            lengths[count++] = (uint16_t)depth;
+        if (depth == length)
             break;
-        if (trie->nodes[at].first < trie->nodes[at + 1].first && count < room)
-            lengths[count++] = (uint16_t)(depth + 1);
-        end = trie->nodes[at].next;
-        at++;
+        uint32_t child = node->child, end = child + node->children;
+        while (child < end && trie->bytes[child] != text[depth])
+            child++;
+        at = child < end ? child + 1 : 0;
     }
     return count;
 }
@@ -54,28 +47,28 @@ static bool closing_byte(sat_matcher *self, uint32_t place, uint8_t *byte, uint3
 }
 
 static bool spell(sat_matcher *self, uint32_t place, closing *out, size_t length) {
+    size_t new = length; /* from here on the places have been counted before */
     for (size_t i = 0; i < length; i++) {
         out->places[i] = place;
+        if (self->places[place].tokens && i < new)
+            new = i;
         if (!closing_byte(self, place, &out->text[i], &place))
             return false;
     }
     out->places[length] = place;
     out->tokens[length] = 0;
-    for (size_t i = length; i-- > 0;) {
-        const sat_lexicon_trie *const tries[] = {&self->lexicon->plain, &self->lexicon->quoting,
-                                                 &self->lexicon->other};
-        uint16_t lengths[SAT_COUNT(tries) * SAT_LEXICON_BYTES];
-        size_t count = 0;
-        for (size_t k = 0; k < SAT_COUNT(tries); k++)
-            count +=
-                beginnings(tries[k], out->text + i, length - i, lengths + count, SAT_LEXICON_BYTES);
+    for (size_t i = new; i < length; i++)
+        out->tokens[i] = self->places[out->places[i]].tokens - 1;
+    for (size_t i = new; i-- > 0;) {
+        uint16_t lengths[SAT_LEXICON_BYTES];
+        size_t count = beginnings(self->lexicon, out->text + i, length - i, lengths);
         out->tokens[i] = SAT_GRAMMAR_FAR;
         for (size_t k = 0; k < count; k++)
             if (out->tokens[i + lengths[k]] + 1 < out->tokens[i])
                 out->tokens[i] = out->tokens[i + lengths[k]] + 1;
-    }
-    for (size_t i = 0; i <= length; i++)
         self->places[out->places[i]].tokens = out->tokens[i] + 1;
+    }
+    self->places[place].tokens = 1;
     return true;
 }
 
@@ -108,114 +101,10 @@ bool sat_matcher_in_time(sat_matcher *self, uint32_t place, size_t left) {
 
 /* ------------------------------------------------------------------ masks */
 
-/* What a walk asks of a token besides that the grammar takes it. */
-typedef struct condition {
-    bool timed, closer;
-    size_t left;    /* tokens behind this one */
-    uint32_t close; /* closer: it must lead nearer to the end than this */
-} condition;
-
-static bool meets(sat_matcher *self, const condition *wanted, uint32_t place) {
-    if (wanted->closer && self->places[place].close >= wanted->close)
-        return false;
-    return !wanted->timed || sat_matcher_in_time(self, place, wanted->left);
-}
-
-static bool walk(sat_matcher *self, const sat_lexicon_trie *trie, uint32_t place,
-                 const condition *wanted, uint64_t *bits, uint32_t *furthest) {
-    const uint8_t *class_of = self->grammar->classes;
-    size_t classes = self->grammar->class_count;
-    uint32_t *path = self->path;
-    path[0] = place;
-    for (size_t at = 0; at < trie->count;) {
-        const sat_lexicon_node *node = &trie->nodes[at];
-        uint8_t class = class_of[node->byte];
-        uint32_t from = path[node->depth], to = self->table[from * classes + class];
-        if (to == SAT_PLACE_UNKNOWN) {
-            to = sat_matcher_follow(self, from, class);
-            if (self->status)
-                return false;
-        }
-        if (to == SAT_PLACE_DEAD) {
-            at = node->next;
-            continue;
-        }
-        path[node->depth + 1] = to;
-        if (node->first < node[1].first && (!wanted || meets(self, wanted, to))) {
-            for (uint32_t i = node->first; i < node[1].first; i++)
-                set_bit(bits, trie->tokens[i]);
-            if (self->places[to].close > *furthest)
-                *furthest = self->places[to].close;
-        }
-        at++;
-    }
-    return !self->status;
-}
-
-static bool not_free(const sat_state *state) {
-    return !state->free;
-}
-static bool not_strict(const sat_state *state) {
-    return !state->strict;
-}
-
-/* Plain tokens by their number of characters, where all of them meet the condition. Sets *rest: the place of
- * the threads that must walk them. */
-static bool slice(sat_matcher *self, uint32_t place, const condition *wanted, uint64_t *bits,
-                  uint32_t *furthest, uint32_t *rest) {
-    const sat_lexicon *lexicon = self->lexicon;
-    uint32_t most = 0, far = 0;
-    const sat_place *here = &self->places[place];
-    for (uint32_t i = 0; i < here->count; i++) {
-        sat_thread thread = self->threads[here->first + i];
-        const sat_state *state = &self->grammar->states[thread.state];
-        if (!state->free)
-            continue;
-        if (state->free > most)
-            most = state->free;
-        /* A character cut short adds at most three bytes, the name of an object's member two. */
-        uint32_t close = state->close + self->frames[thread.frame].close + 4;
-        if (close > far)
-            far = close;
-    }
-    *rest = place;
-    if (!most || (wanted && (wanted->closer || !self->single || far > wanted->left)))
-        return true;
-    *furthest = far;
-    size_t n = most == SAT_FREE ? 0 : most < SAT_LEXICON_SLICES ? most : SAT_LEXICON_SLICES;
-    const uint64_t *from = lexicon->slices + n * lexicon->words;
-    for (size_t i = 0; i < lexicon->words; i++)
-        bits[i] |= from[i];
-    for (size_t i = 0; n == SAT_LEXICON_SLICES && i < lexicon->long_count; i++)
-        if (lexicon->long_tokens[i].characters <= most)
-            set_bit(bits, lexicon->long_tokens[i].token);
-    *rest = n ? sat_matcher_select(self, place, not_free) : SAT_PLACE_DEAD;
-    return !self->status;
-}
-
 static bool is_empty(const sat_matcher *self, const uint64_t *bits) {
     for (size_t i = 0; i < self->lexicon->words; i++)
         if (bits[i])
             return false;
-    return true;
-}
-
-static bool fill(sat_matcher *self, const condition *wanted, uint64_t *bits, uint32_t *furthest) {
-    uint32_t place = self->place, rest = place;
-    *furthest = 0;
-    memset(bits, 0, self->lexicon->words * sizeof *bits);
-    if (!slice(self, place, wanted, bits, furthest, &rest))
-        return false;
-    if (rest != SAT_PLACE_DEAD && !walk(self, &self->lexicon->plain, rest, wanted, bits, furthest))
-        return false;
-    if (!walk(self, &self->lexicon->quoting, place, wanted, bits, furthest))
-        return false;
-    rest = sat_matcher_select(self, place, not_strict);
-    if (self->status || (rest != SAT_PLACE_DEAD &&
-                         !walk(self, &self->lexicon->other, rest, wanted, bits, furthest)))
-        return false;
-    for (size_t i = 0; self->places[place].may_end && i < self->lexicon->words; i++)
-        bits[i] |= self->lexicon->end_mask[i];
     return true;
 }
 
@@ -253,7 +142,7 @@ static sat_mask *plain_mask(sat_matcher *self) {
     slot->used = ++self->clock;
     if (known)
         return slot;
-    if (!fill(self, NULL, slot->bits, &slot->furthest))
+    if (!sat_matcher_fill(self, NULL, slot->bits, &slot->furthest))
         return NULL;
     slot->empty = is_empty(self, slot->bits);
     slot->place = self->place;
@@ -267,12 +156,12 @@ static bool finished(const sat_matcher *self) {
 }
 
 /* What a token must meet now, beyond the grammar. */
-static condition condition_now(const sat_matcher *self) {
+static sat_condition condition_now(const sat_matcher *self) {
     const sat_place *place = &self->places[self->place];
-    return (condition){.timed = self->limited,
-                       .left = self->limited && self->left ? self->left - 1 : 0,
-                       .closer = place->depth > SAT_GRAMMAR_DEPTH,
-                       .close = place->close};
+    return (sat_condition){.timed = self->limited,
+                           .left = self->limited && self->left ? self->left - 1 : 0,
+                           .closer = place->depth > SAT_GRAMMAR_DEPTH,
+                           .close = place->close};
 }
 
 satchel_status sat_matcher_mask(sat_matcher *self, const uint64_t **mask, satchel_error *error) {
@@ -285,9 +174,12 @@ satchel_status sat_matcher_mask(sat_matcher *self, const uint64_t **mask, satche
     }
     if (!sat_matcher_tidy(self))
         return self->status;
-    condition wanted = condition_now(self);
+    sat_condition wanted = condition_now(self);
     bool empty;
-    sat_mask *plain = wanted.closer ? NULL : plain_mask(self);
+    /* Where even the shortest way takes all that is left, the mask without conditions is no
+     * help. */
+    bool tight = wanted.closer || (wanted.timed && self->places[self->place].close > wanted.left);
+    sat_mask *plain = tight ? NULL : plain_mask(self);
     if (self->status)
         return self->status;
     if (plain && (!wanted.timed || (self->single && plain->furthest <= wanted.left))) {
@@ -295,7 +187,7 @@ satchel_status sat_matcher_mask(sat_matcher *self, const uint64_t **mask, satche
         empty = plain->empty;
     } else {
         uint32_t furthest;
-        if (!fill(self, &wanted, self->scratch, &furthest))
+        if (!sat_matcher_fill(self, &wanted, self->scratch, &furthest))
             return self->status;
         *mask = self->scratch;
         empty = is_empty(self, self->scratch);
@@ -327,8 +219,9 @@ satchel_status sat_matcher_accept(sat_matcher *self, int32_t token, satchel_erro
         place = SAT_PLACE_DEAD;
     for (uint32_t i = from; i < to && place != SAT_PLACE_DEAD; i++)
         place = sat_matcher_step(self, place, (uint8_t)lexicon->bytes[i]);
-    condition wanted = condition_now(self);
-    bool allowed = !self->status && place != SAT_PLACE_DEAD && meets(self, &wanted, place);
+    sat_condition wanted = condition_now(self);
+    bool allowed =
+        !self->status && place != SAT_PLACE_DEAD && sat_matcher_meets(self, &wanted, place);
     if (self->status)
         return self->status;
     if (!allowed)
@@ -393,11 +286,10 @@ satchel_status sat_matcher_restart(sat_matcher *self, size_t budget, satchel_err
 /* Closing texts are made of the smallest bytes of classes: is each of those a token? */
 static bool has_singles(const sat_grammar *grammar, const sat_lexicon *lexicon) {
     bool token[256] = {false}, used[256] = {false};
-    const sat_lexicon_trie *const tries[] = {&lexicon->plain, &lexicon->quoting, &lexicon->other};
-    for (size_t k = 0; k < SAT_COUNT(tries); k++)
-        for (size_t i = 0; i < tries[k]->count; i = tries[k]->nodes[i].next)
-            token[tries[k]->nodes[i].byte] |=
-                tries[k]->nodes[i].first < tries[k]->nodes[i + 1].first;
+    for (size_t byte = 0; byte < 256; byte++) {
+        const sat_lexicon_node *node = &lexicon->every.nodes[lexicon->roots[byte]]; /* the next */
+        token[byte] = lexicon->roots[byte] && node[-1].first < node->first;
+    }
     for (size_t i = 0; i < grammar->edge_count; i++)
         for (int byte = grammar->edges[i].low; byte <= grammar->edges[i].high; byte++)
             used[grammar->classes[byte]] |= grammar->edges[i].kind == SAT_EDGE_BYTES;
@@ -410,7 +302,7 @@ static bool has_singles(const sat_grammar *grammar, const sat_lexicon *lexicon) 
 static bool open_with_budget(sat_matcher *self, size_t budget) {
     const sat_lexicon *lexicon = self->lexicon;
     self->scratch = sat_alloc_array(self->memory, lexicon->words, sizeof *self->scratch);
-    self->path = sat_alloc_array(self->memory, lexicon->longest + 1, sizeof *self->path);
+    self->path = sat_alloc_array(self->memory, lexicon->longest + 2, sizeof *self->path);
     if (!self->scratch || !self->path) {
         self->status = sat_memory_fail(self->memory, lexicon->words * 8, self->error);
         return false;
@@ -421,6 +313,7 @@ static bool open_with_budget(sat_matcher *self, size_t budget) {
         return false;
     }
     self->single = has_singles(self->grammar, lexicon);
+    sat_matcher_alphabets(self);
     if (!sat_matcher_begin(self))
         return false;
     return start(self, budget);

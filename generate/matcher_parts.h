@@ -1,6 +1,6 @@
 /*
- * The matcher inside: sets of places in a grammar, made one by one as texts reach them, and the table of what
- * byte leads from which to which. Only matcher*.c include this.
+ * The matcher inside: sets of places in a grammar, made one by one as texts reach them, and the
+ * table of what byte leads from which to which. Only matcher*.c include this.
  */
 #ifndef SATCHEL_GENERATE_MATCHER_PARTS_H
 #define SATCHEL_GENERATE_MATCHER_PARTS_H
@@ -17,7 +17,11 @@ enum {
     SAT_FRAMES_MOST = 1 << 23,
     SAT_THREADS_MOST = 1 << 23,  /* of all places */
     SAT_PLACE_THREADS = 1 << 12, /* of one place: ways to read the text so far */
-    SAT_MASKS_KEPT = 256
+    SAT_MASKS_KEPT = 256,
+    SAT_WALKS_KEPT = 64,
+    SAT_WALK_LEAST = 100,     /* tokens that make a walk worth keeping */
+    SAT_WALK_ROOM = 1 << 16,  /* tokens of one walk that is kept */
+    SAT_WALK_TOKENS = 1 << 18 /* of all of them */
 };
 
 /* Where a rule goes on when the one that it called ends. Frame 0 is the bottom. */
@@ -36,9 +40,8 @@ typedef struct sat_place {
     uint32_t first, count; /* threads, sorted */
     uint32_t close;        /* fewest bytes to an end */
     uint32_t depth;        /* of its deepest thread */
-    uint32_t
-        tokens; /* that spell its closing text: see sat_matcher_tokens(); 0: not counted, else + 1 */
-    uint32_t mask; /* its slot + 1; 0: none */
+    uint32_t tokens;       /* sat_matcher_tokens() + 1; 0: not counted */
+    uint32_t mask;         /* its slot + 1; 0: none */
     bool may_end;
 } sat_place;
 
@@ -49,6 +52,20 @@ typedef struct sat_mask {
     uint32_t furthest; /* no token that it allows leads further from an end, in bytes */
     bool empty;
 } sat_mask;
+
+/* The tokens found below a node that leads to a place: places that follow each other often share
+ * one that they lead to. */
+typedef struct sat_walk {
+    const sat_lexicon_trie *trie;
+    uint32_t node, place;
+    uint32_t first, count; /* in walk_tokens */
+    uint32_t furthest;
+} sat_walk;
+
+/* A walk at some depth: siblings still to be looked at, from a place. */
+typedef struct sat_step {
+    uint32_t at, end, place;
+} sat_step;
 
 struct sat_matcher {
     satchel_context *context;
@@ -77,11 +94,19 @@ struct sat_matcher {
     size_t seen_mask, seen_count;
     uint32_t stamp;
 
+    /* The classes that an alphabet's ASCII falls into. */
+    uint8_t alphabet_classes[SAT_LEXICON_ALPHABETS][128];
+    size_t alphabet_class_counts[SAT_LEXICON_ALPHABETS];
+
     sat_mask masks[SAT_MASKS_KEPT];
     size_t mask_count;
     uint64_t clock;
+    sat_walk walks[SAT_WALKS_KEPT];
+    size_t walk_count;
+    uint32_t *walk_tokens;
+    size_t walk_token_count, walk_token_capacity;
     uint64_t *scratch; /* (words) */
-    uint32_t *path;    /* (longest + 1) */
+    sat_step *path;    /* (longest + 2) */
 
     uint32_t first; /* the place where texts begin, unless it was forgotten */
     bool forgotten;
@@ -92,7 +117,8 @@ struct sat_matcher {
     bool ended;
 };
 
-/* The place behind a byte; SAT_PLACE_DEAD if there is none, or on failure (then `status` is set). */
+/* The place behind a byte; SAT_PLACE_DEAD if there is none, or on failure (then `status` is
+ * set). */
 uint32_t sat_matcher_follow(sat_matcher *matcher, uint32_t place, uint8_t class);
 static inline uint32_t sat_matcher_step(sat_matcher *matcher, uint32_t place, uint8_t byte) {
     uint8_t class = matcher->grammar->classes[byte];
@@ -106,8 +132,23 @@ bool sat_matcher_begin(sat_matcher *matcher);
 bool sat_matcher_tidy(sat_matcher *matcher);
 void sat_places_free(sat_matcher *matcher);
 
-/* Tokens that spell the place's closing text: of its shortest texts to an end, the first in the order of
- * bytes. SAT_GRAMMAR_FAR: the vocabulary cannot spell it. */
+/* What a token must meet besides that the grammar takes it. */
+typedef struct sat_condition {
+    bool timed, closer;
+    size_t left;    /* tokens behind this one */
+    uint32_t close; /* closer: it must lead nearer to the end than this */
+} sat_condition;
+
+/* matcher_masks.c: the tokens that may come at the current place into bits (words). wanted may be
+ * NULL. *furthest: no token of them leads further from an end, in bytes. */
+bool sat_matcher_fill(sat_matcher *matcher, const sat_condition *wanted, uint64_t *bits,
+                      uint32_t *furthest);
+bool sat_matcher_meets(sat_matcher *matcher, const sat_condition *wanted, uint32_t place);
+/* Once, at the beginning: how the grammar's classes meet the alphabets. */
+void sat_matcher_alphabets(sat_matcher *matcher);
+
+/* Tokens that spell the place's closing text: of its shortest texts to an end, the first in the
+ * order of bytes. SAT_GRAMMAR_FAR: the vocabulary cannot spell it. */
 uint32_t sat_matcher_tokens(sat_matcher *matcher, uint32_t place);
 /* May a token that leads to `place` come, with `left` tokens behind it? */
 bool sat_matcher_in_time(sat_matcher *matcher, uint32_t place, size_t left);

@@ -1,4 +1,5 @@
-/* Places: closures over what reads nothing, stacks as shared frames, and the table between places. */
+/* Places: closures over what reads nothing, stacks as shared frames, and the table between
+ * places. */
 #include "generate/matcher_parts.h"
 
 #include <stdlib.h>
@@ -175,7 +176,8 @@ static bool close_over(sat_matcher *self, bool *may_end) {
                 if (grammar->states[start].close >= SAT_GRAMMAR_FAR ||
                     grammar->states[to].close >= SAT_GRAMMAR_FAR)
                     continue;
-                /* A call that ends its rule comes back to the caller's caller: no stack for lists. */
+                /* A call that ends its rule comes back to the caller's caller: no stack for
+                 * lists. */
                 if (!grammar->states[to].final && !push(self, to, at.frame, &frame))
                     return false;
                 to = start;
@@ -280,7 +282,7 @@ static bool intern(sat_matcher *self, bool may_end, uint32_t *out) {
 
 uint32_t sat_matcher_follow(sat_matcher *self, uint32_t place, uint8_t class) {
     const sat_grammar *grammar = self->grammar;
-    uint8_t byte = grammar->smallest[class];
+    uint8_t byte = grammar->smallest[class], low = 0, high = 255; /* bytes that lead alike */
     uint32_t next = SAT_PLACE_DEAD;
     bool may_end = false, begun = false;
     if (self->status)
@@ -291,8 +293,18 @@ uint32_t sat_matcher_follow(sat_matcher *self, uint32_t place, uint8_t class) {
         const sat_state *state = &grammar->states[thread.state];
         for (uint32_t e = state->first; e < state[1].first; e++) {
             const sat_edge *edge = &grammar->edges[e];
-            if (edge->kind != SAT_EDGE_BYTES || byte < edge->low || byte > edge->high)
+            if (edge->kind != SAT_EDGE_BYTES)
                 continue;
+            if (byte < edge->low) {
+                high = edge->low <= high ? (uint8_t)(edge->low - 1) : high;
+                continue;
+            }
+            if (byte > edge->high) {
+                low = edge->high >= low ? (uint8_t)(edge->high + 1) : low;
+                continue;
+            }
+            low = edge->low > low ? edge->low : low;
+            high = edge->high < high ? edge->high : high;
             if (!begun && !clear_seen(self, 0))
                 return SAT_PLACE_DEAD;
             begun = true;
@@ -302,7 +314,9 @@ uint32_t sat_matcher_follow(sat_matcher *self, uint32_t place, uint8_t class) {
     }
     if (begun && (!close_over(self, &may_end) || !intern(self, may_end, &next)))
         return SAT_PLACE_DEAD;
-    self->table[(size_t)place * grammar->class_count + class] = next;
+    uint32_t *row = self->table + (size_t)place * grammar->class_count;
+    for (size_t i = grammar->classes[low]; i <= grammar->classes[high]; i++)
+        row[i] = next;
     return next;
 }
 
@@ -331,6 +345,7 @@ static void forget(sat_matcher *self) {
         memset(self->place_slots, 0, (self->place_mask + 1) * sizeof *self->place_slots);
     for (size_t i = 0; i < self->mask_count; i++)
         self->masks[i].place = 0;
+    self->walk_count = self->walk_token_count = 0;
 }
 
 bool sat_matcher_begin(sat_matcher *self) {
@@ -395,9 +410,9 @@ bool sat_matcher_tidy(sat_matcher *self) {
 }
 
 void sat_places_free(sat_matcher *self) {
-    void *const blocks[] = {self->frames, self->frame_slots, self->threads, self->places,
-                            self->table,  self->place_slots, self->work,    self->found,
-                            self->seen,   self->seen_stamp};
+    void *const blocks[] = {self->frames, self->frame_slots, self->threads,    self->places,
+                            self->table,  self->place_slots, self->work,       self->found,
+                            self->seen,   self->seen_stamp,  self->walk_tokens};
     for (size_t i = 0; i < SAT_COUNT(blocks); i++)
         sat_free(self->memory, blocks[i]);
 }

@@ -1,6 +1,6 @@
 /*
- * The sampling chain. Nothing is sorted as a whole: top-k keeps a heap of k, typical and top-p take the best from a heap
- * until they have enough.
+ * The sampling chain. Nothing is sorted as a whole: top-k keeps a heap of k, typical and top-p take
+ * the best from a heap until they have enough.
  */
 #include "generate/sampler.h"
 
@@ -187,8 +187,8 @@ static double sum_of(const candidate *items, size_t count, double *largest) {
     return sum;
 }
 
-/* Moves the first by key to the front until they hold `share` of all; returns how many. They gather behind the
- * heap, which shrinks, and are turned to the front in the end. */
+/* Moves the first by key to the front until they hold `share` of all; returns how many. They gather
+ * behind the heap, which shrinks, and are turned to the front in the end. */
 static size_t take_share(candidate *items, size_t count, double share) {
     double largest, sum = sum_of(items, count, &largest), taken = 0;
     size_t left = count;

@@ -1,6 +1,7 @@
 /*
- * Sampling: logits to a token. One chain in a fixed order: bias, penalties, the grammar's mask, top-k, typical, top-p,
- * min-p, temperature, draw. Same build, CPU level, seed and logits: same tokens.
+ * Sampling: logits to a token. One chain in a fixed order: bias, penalties, the grammar's mask,
+ * top-k, typical, top-p, min-p, temperature, draw. Same build, CPU level, seed and logits: same
+ * tokens.
  */
 #ifndef SATCHEL_GENERATE_SAMPLER_H
 #define SATCHEL_GENERATE_SAMPLER_H
@@ -31,9 +32,9 @@ satchel_status sat_sampler_open(sat_sampler **out, satchel_context *context, int
 void sat_sampler_close(sat_sampler **sampler);
 /* A token of the context so far, prompt or generated, for the penalties. */
 satchel_status sat_sampler_see(sat_sampler *sampler, int32_t token, satchel_error *error);
-/* Chooses from logits (vocabulary), which are changed. matcher (may be NULL): what may come; the caller
- * then tells it, and sat_sampler_see(), the token. INVALID_ARGUMENT: a logit that is no number or
- * +infinity, or none that may be chosen. */
+/* Chooses from logits (vocabulary), which are changed. matcher (may be NULL): what may come; the
+ * caller then tells it, and sat_sampler_see(), the token. INVALID_ARGUMENT: a logit that is no
+ * number or +infinity, or none that may be chosen. */
 satchel_status sat_sampler_choose(sat_sampler *sampler, float *logits, sat_matcher *matcher,
                                   int32_t *token, satchel_error *error);
 
