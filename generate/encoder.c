@@ -53,7 +53,7 @@ static satchel_status read_prefixes(sat_encoder *encoder, const sat_encoder_opti
 }
 
 static satchel_status check_options(const sat_encoder_options *options, satchel_error *error) {
-    if (options->pooling < SATCHEL_POOLING_DEFAULT || options->pooling > SAT_POOLING_LAST) {
+    if (options->pooling < SATCHEL_POOLING_DEFAULT || options->pooling > SATCHEL_POOLING_LAST) {
         return sat_fail(error, SATCHEL_INVALID_ARGUMENT,
                         "pooling is %d; SATCHEL_POOLING_MEAN (1), _CLS (2) and _LAST (3) exist",
                         (int)options->pooling);

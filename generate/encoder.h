@@ -20,8 +20,7 @@ enum {
     SAT_ENCODER_MAX_DIMENSION = 8192,
     SAT_ENCODER_MAX_FFN = 65536,
     SAT_ENCODER_MAX_POSITIONS = 65536,
-    SAT_ENCODER_MIN_TOKENS = 16,
-    SAT_POOLING_LAST = 3 /* beside SATCHEL_POOLING_*, as in llama.cpp's key */
+    SAT_ENCODER_MIN_TOKENS = 16
 };
 
 /* ------------------------------------------------------------------ the plan */

@@ -495,7 +495,7 @@ static void run_layer(pass *p, size_t index) {
 static void pool(const pass *p, size_t text, float *out) {
     const sat_plan *plan = p->plan;
     size_t d = plan->dimension, first = p->batch->starts[text], end = p->batch->starts[text + 1];
-    size_t row = plan->pooling == SAT_POOLING_LAST ? end - 1 : first;
+    size_t row = plan->pooling == SATCHEL_POOLING_LAST ? end - 1 : first;
     memcpy(out, row_of(&p->w.in.rows, row), d * sizeof *out);
     for (row++; plan->pooling == SATCHEL_POOLING_MEAN && row < end; row++) {
         const float *x = row_of(&p->w.in.rows, row);

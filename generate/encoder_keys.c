@@ -146,7 +146,7 @@ static satchel_status read_pooling(const sat_keys *k, sat_plan *plan) {
     sat_gguf_integer(k->gguf, name.text, &pooling);
     if (pooling == NONE) /* none is said: the usual one */
         pooling = SATCHEL_POOLING_MEAN;
-    if (pooling < SATCHEL_POOLING_MEAN || pooling > SAT_POOLING_LAST) {
+    if (pooling < SATCHEL_POOLING_MEAN || pooling > SATCHEL_POOLING_LAST) {
         return sat_fail(k->error, SATCHEL_UNSUPPORTED,
                         "%s: %s is %lld; mean (1), CLS (2) and last (3) are supported, or set "
                         "pooling in the options",

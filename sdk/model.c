@@ -90,7 +90,7 @@ satchel_status sat_model_read_options(satchel_model_options *known, const char *
         sat_options_read(known, sizeof *known, options, "satchel_model_options", error);
     if (!status)
         status = sat_check_range(call, "options.pooling", known->pooling, SATCHEL_POOLING_DEFAULT,
-                                 SATCHEL_POOLING_CLS, error);
+                                 SATCHEL_POOLING_LAST, error);
     if (!status && known->max_tokens != 0)
         status = sat_check_range(call, "options.max_tokens", known->max_tokens, MIN_TOKENS,
                                  INT32_MAX, error);

@@ -62,7 +62,8 @@ satchel_status sat_model_fill_embedder(satchel_model *model, sat_gguf_set *files
     const sat_encoder_options known = {.query_prefix = options->query_prefix,
                                        .document_prefix = options->document_prefix,
                                        .pooling = options->pooling,
-                                       .max_tokens = options->max_tokens};
+                                       .max_tokens = options->max_tokens,
+                                       .dimension = options->dimension};
     status = sat_encoder_open(&model->encoder, model->context, &mapping, name, &known, error);
     if (status)
         return status;

@@ -267,7 +267,8 @@ enum {
 enum {
     SATCHEL_POOLING_DEFAULT = 0, /* as the file says */
     SATCHEL_POOLING_MEAN = 1,
-    SATCHEL_POOLING_CLS = 2
+    SATCHEL_POOLING_CLS = 2,
+    SATCHEL_POOLING_LAST = 3 /* the last token */
 };
 
 /* How a generator holds the keys and values of the tokens it has read. */
@@ -283,8 +284,8 @@ enum {
 typedef struct satchel_model_options {
     size_t struct_size;
     /* Embedders. */
-    const char *query_prefix;    /* NULL: as the file says; "" : none */
-    const char *document_prefix; /* NULL: as the file says; "" : none */
+    const char *query_prefix;    /* NULL: the file's, or the architecture's; "" : none */
+    const char *document_prefix; /* NULL: the file's, or the architecture's; "" : none */
     int32_t pooling;             /* SATCHEL_POOLING_* */
     int32_t max_tokens;          /* 0: as the file says */
     /* Generators. */
@@ -296,7 +297,10 @@ typedef struct satchel_model_options {
     const char *chat_template; /* Jinja, instead of the file's own; NULL: the file's */
     /* Both. */
     int32_t warm; /* 1: read all weights now, so that the first answer does not wait for storage */
-    int32_t reserved;
+    /* Embedders: values of a vector, its first so many, scaled to length 1 again; 0: all. For
+     * models that are trained for it (EmbeddingGemma, nomic-embed-text v1.5). INVALID_ARGUMENT if
+     * the model's vectors have less. */
+    int32_t dimension;
     satchel_progress_function progress; /* of warm: SATCHEL_PHASE_WARM, in bytes */
     void *progress_user;
     const satchel_cancel *cancel; /* of opening */

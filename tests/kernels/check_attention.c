@@ -29,6 +29,9 @@ static void exact_head(const sat_attention *a, const float *got, size_t got_stri
         double largest = -INFINITY, sum = 0, worst = 0;
         for (size_t j = 0; j < a->length; j++) {
             double dot = 0, size = 0;
+            score[j] = -INFINITY;
+            if (a->reach > 0 && (i > j ? i - j : j - i) > a->reach)
+                continue;
             for (size_t d = 0; d < a->dim; d++) {
                 double term = (double)a->q[i * a->stride + d] * a->k[j * a->stride + d];
                 dot += term;
@@ -58,7 +61,7 @@ static void exact_head(const sat_attention *a, const float *got, size_t got_stri
     free(score);
 }
 
-static void one_attention(int32_t level, size_t length, size_t dim, size_t count,
+static void one_attention(int32_t level, size_t length, size_t dim, size_t count, size_t reach,
                           check_style style) {
     const sat_kernels *reference = sat_kernels_for(SATCHEL_CPU_C), *k = sat_kernels_for(level);
     size_t width = count * dim, stride = 3 * width + check_below(2) * 3, where;
@@ -85,6 +88,7 @@ static void one_attention(int32_t level, size_t length, size_t dim, size_t count
         a.out = (sat_rows){got + i * dim, out_stride};
         a.q8 = q8;
         a.q8_column = i * dim;
+        a.reach = reach;
         sat_attend(k, &a, scratch);
         a.out.data = want + i * dim;
         a.q8.values = NULL;
@@ -111,12 +115,17 @@ static void attention(int32_t level) {
                                      28, 29, 31, 32, 33, 57, 64, 65, 96, 127};
     static const size_t dims[] = {32, 64, 16, 8, 24, 40, 1, 80, 33};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-        one_attention(level, lengths[i], dims[i % 2], 2, STYLE_NORMAL);
+        one_attention(level, lengths[i], dims[i % 2], 2, 0, STYLE_NORMAL);
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
-        one_attention(level, 1 + check_below(70), dims[i], 1 + check_below(3), STYLE_NORMAL);
+        one_attention(level, 1 + check_below(70), dims[i], 1 + check_below(3), 0, STYLE_NORMAL);
+    static const size_t reaches[] = {1, 2, 4, 31, 32, 33, 64, 126, 127, 500};
+    for (size_t i = 0; i < sizeof reaches / sizeof *reaches; i++) {
+        one_attention(level, 127, dims[i % 4], 1, reaches[i], STYLE_NORMAL);
+        one_attention(level, 1 + check_below(200), 32, 2, reaches[i], STYLE_NORMAL);
+    }
     for (int style = 0; style < STYLE_COUNT; style++)
-        one_attention(level, 1 + check_below(70), 32, 1, style);
-    one_attention(level, 512, 32, 1, STYLE_NORMAL);
+        one_attention(level, 1 + check_below(70), 32, 1, check_below(12), style);
+    one_attention(level, 512, 32, 1, 0, STYLE_NORMAL);
 }
 
 void check_attention(void) {

@@ -30,9 +30,11 @@ class Model(n.Closable):
 
     Args:
         path: the GGUF file; of a model split into parts, the first.
-        pooling: of encoders: "mean" or "cls"; None: as the file says.
+        pooling: of encoders: "mean", "cls" or "last"; None: as the file says.
         max_tokens: of encoders: longest text read; None: as the file says.
-        query_prefix, document_prefix: of encoders: put before texts; None: as the file says.
+        query_prefix, document_prefix: of encoders: put before texts; None: as the file says, or
+            the architecture.
+        dimension: of encoders: vectors of their first so many values; None: of all.
         context_tokens: of decoders: room for prompt and answer; None: the file's, at most 8,192.
         kv_type: of decoders: how keys and values are held: "f16" (default), "q8_0" or "f32".
         adapters: of decoders: LoRA adapters in GGUF: paths, or pairs of a path and a scale.
@@ -45,13 +47,13 @@ class Model(n.Closable):
 
     def __init__(self, path: Path, *, pooling: Optional[str] = None,
                  max_tokens: Optional[int] = None, query_prefix: Optional[str] = None,
-                 document_prefix: Optional[str] = None, context_tokens: Optional[int] = None,
-                 kv_type: Optional[str] = None,
+                 document_prefix: Optional[str] = None, dimension: Optional[int] = None,
+                 context_tokens: Optional[int] = None, kv_type: Optional[str] = None,
                  adapters: "Sequence[Union[Path, Tuple[Path, float]]]" = (),
                  chat_template: Optional[str] = None, warm: bool = False,
                  progress: Optional[Progress] = None, cancel: Optional[Cancel] = None,
                  context: Optional[Context] = None) -> None:
-        options = _options(pooling, max_tokens, query_prefix, document_prefix)
+        options = _options(pooling, max_tokens, query_prefix, document_prefix, dimension)
         _generate.model_options(options, context_tokens, kv_type, adapters, chat_template)
         options.warm = int(warm)
         options.progress = progress_function(progress)
@@ -84,11 +86,11 @@ class Model(n.Closable):
     @classmethod
     def from_fd(cls, fd: int, offset: int = 0, length: int = 0, *, pooling: Optional[str] = None,
                 max_tokens: Optional[int] = None, query_prefix: Optional[str] = None,
-                document_prefix: Optional[str] = None,
+                document_prefix: Optional[str] = None, dimension: Optional[int] = None,
                 context: Optional[Context] = None) -> "Model":
         """Opens `length` bytes at `offset` (0: to the end) of an open file; the descriptor stays
         yours."""
-        options = _options(pooling, max_tokens, query_prefix, document_prefix)
+        options = _options(pooling, max_tokens, query_prefix, document_prefix, dimension)
         pointer = c_void_p()
         context = context or default_context()
         with context._handle as owner:
@@ -292,10 +294,11 @@ class Model(n.Closable):
 
 
 def _options(pooling: Optional[str], max_tokens: Optional[int], query_prefix: Optional[str],
-             document_prefix: Optional[str]) -> s.ModelOptions:
+             document_prefix: Optional[str], dimension: Optional[int]) -> s.ModelOptions:
     options: s.ModelOptions = n.new(s.ModelOptions, "satchel_model_options_init")
     options.pooling = k.POOLING.value(pooling)
     options.max_tokens = max_tokens or 0
+    options.dimension = dimension or 0
     options.query_prefix = n.encode_z(query_prefix, "query_prefix")
     options.document_prefix = n.encode_z(document_prefix, "document_prefix")
     return options

@@ -61,7 +61,7 @@ class ModelOptions(Structure):
                 ("context_tokens", c_int32), ("kv_type", c_int32),
                 ("adapters", POINTER(c_char_p)), ("adapter_scales", POINTER(c_float)),
                 ("adapter_count", c_size_t), ("chat_template", c_char_p), ("warm", c_int32),
-                ("reserved", c_int32), ("progress", ProgressFunction),
+                ("dimension", c_int32), ("progress", ProgressFunction),
                 ("progress_user", c_void_p), ("cancel", c_void_p)]
 
 
