@@ -887,10 +887,10 @@ typedef struct satchel_ask_options {
     /* Of the answer; copied. NULL: the likeliest token each time, 512 at most, or a quarter of the
      * context if that is less. */
     const satchel_generate_options *generate;
-    const char
-        *history;       /* JSON array of earlier messages, oldest first: objects with "role", "user"
-                          * or "assistant", and "content", a string. NULL: none */
-    const char *prompt; /* JSON, see docs/prompts.md; NULL: satchel_prompt_default() */
+    /* JSON array of earlier messages, oldest first: objects with "role", "user" or "assistant", and
+     * "content", a string. NULL: none. */
+    const char *history;
+    const char *prompt;     /* JSON, see docs/prompts.md; NULL: satchel_prompt_default() */
     int32_t context_tokens; /* of the prompt at most; default: the generator's less max_tokens */
     int32_t reserved2;
 } satchel_ask_options;
@@ -1028,10 +1028,9 @@ typedef struct satchel_event_citation {
     int64_t chunk;
     satchel_range source; /* range of the document's text that is quoted or cited */
     int32_t hit;          /* index into the hits event's results */
-    int32_t verified; /* 1: the answer's range, or all that is quoted in it, stands in the source
-                           * byte for byte */
+    int32_t verified; /* 1: the answer's range, or all quoted in it, is the source's byte for byte */
     float score;      /* of the sentence; comparable within one answer only. Generated and
-                           * external: terms shared with the source, 0 to 1 */
+                       * external: terms shared with the source, 0 to 1 */
     int32_t page;     /* 0 if unknown */
     int64_t time_ms;  /* -1 if unknown */
 } satchel_event_citation;
