@@ -9,6 +9,7 @@
  *   output.c     text for people: colours, wrapping, nothing that could drive the terminal
  *   json.c       text for programs: one JSON object a line
  *   progress.c   the progress bar, or plain lines
+ *   write.c      models that write: opening one, its options, showing what it says
  *   pdf.c        a reader for PDF through pdftotext
  *   cmd_*.c      the commands
  */
@@ -42,6 +43,11 @@ typedef struct cli_options {
     const char *model, *embedder, *filter, *root;
     int32_t mode, role, color; /* SATCHEL_SEARCH_*, SATCHEL_ROLE_*, COLOR_* */
     int64_t k, limit, sentences, threads, max_bytes, iterations, seed, representatives;
+    /* Models that write. */
+    const char *stop, *schema, *grammar, *adapter, *chat_template, *system, *cache;
+    int64_t max_tokens, top_k, context;
+    double temperature, top_p, min_p;
+    int32_t kv, special, full, warm;
 } cli_options;
 
 struct cli {
@@ -88,6 +94,12 @@ int cmd_stats(struct cli *cli);
 int cmd_verify(struct cli *cli);
 int cmd_backup(struct cli *cli);
 int cmd_embed(struct cli *cli);
+int cmd_generate(struct cli *cli);
+int cmd_chat(struct cli *cli);
+int cmd_inspect(struct cli *cli);
+
+/* From here on Ctrl-C fires this handle instead; a second one ends the program. */
+void interrupt_fires(satchel_cancel *cancel);
 
 /* ------------------------------------------------------------------ open.c */
 
@@ -175,6 +187,29 @@ struct progress {
 void progress_begin(struct progress *progress, const struct cli *cli);
 void progress_show(struct progress *progress, const satchel_event_progress *event);
 void progress_clear(struct progress *progress); /* before other output */
+
+/* ------------------------------------------------------------------ write.c */
+
+/* Opens cli->model as the options ask; it must be one that writes. An exit code, after a report. */
+int open_generator(struct cli *cli, const char *path);
+
+/* How to write, as the options ask; to be ended also after a failure. */
+struct writing {
+    satchel_generate_options options;
+    char *schema, *grammar; /* read from files */
+};
+int writing_begin(struct writing *writing, const struct cli *cli);
+void writing_end(struct writing *writing);
+
+/* A growing text, NUL-terminated; `text` is to be freed. Zero it before use. */
+struct said {
+    char *text;
+    size_t length, room;
+};
+bool said_add(struct said *said, const char *text, size_t length); /* false: out of memory */
+/* Shows a model's text as it comes, and adds it to *said (may be NULL). */
+satchel_status show_answer(struct cli *cli, satchel_stream *stream, struct said *said,
+                           satchel_error *error);
 
 /* ------------------------------------------------------------------ pdf.c */
 

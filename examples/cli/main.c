@@ -125,6 +125,36 @@ const struct command commands[] = {
      "  satchel embed \"a lease for a flat\"\n"
      "  satchel embed --role query --json < questions.txt\n",
      0, SIZE_MAX, cmd_embed},
+    {"generate", "MODEL [PROMPT...]", "let a language model go on with a text",
+     "MODEL is a GGUF file. The prompt is given as it is, without the model's chat format; "
+     "without\n"
+     "one the standard input is read. By default the likeliest token is taken each time.\n"
+     "\n"
+     "Examples:\n"
+     "  satchel generate qwen3-0.6b.gguf \"The capital of France is\" --max-tokens 20\n"
+     "  satchel generate qwen3-0.6b.gguf \"Name three trees as JSON:\" --schema trees.json\n"
+     "  satchel generate qwen3-0.6b.gguf --temperature 0.8 --seed 7 < prompt.txt\n",
+     1, SIZE_MAX, cmd_generate},
+    {"chat", "MODEL", "talk with a language model",
+     "A line is a message; the model remembers the conversation until /clear, and its beginning "
+     "is\n"
+     "forgotten when it no longer fits. Ctrl-C stops an answer, /quit or Ctrl-D ends.\n"
+     "\n"
+     "Examples:\n"
+     "  satchel chat qwen3-0.6b.gguf\n"
+     "  satchel chat qwen3-0.6b.gguf --system \"Answer in one sentence.\"\n"
+     "  echo \"What is a lease?\" | satchel chat qwen3-0.6b.gguf --json\n",
+     1, 1, cmd_chat},
+    {"inspect", "FILE.gguf", "show what is in a model's file",
+     "Shows keys, tensors, weight types and the memory that the model would need, also of files "
+     "that\n"
+     "cannot be opened as models here. Of a model split into parts, give the first.\n"
+     "\n"
+     "Examples:\n"
+     "  satchel inspect qwen3-0.6b.gguf\n"
+     "  satchel inspect qwen3-0.6b.gguf --context 32768 --kv q8_0\n"
+     "  satchel inspect qwen3-0.6b.gguf --json | jq 'select(.type==\"need\").memory_bytes'\n",
+     1, 1, cmd_inspect},
     {NULL, NULL, NULL, NULL, 0, 0, NULL},
 };
 
@@ -137,20 +167,26 @@ const struct command *find_command(const char *name) {
 
 /* ------------------------------------------------------------------ surroundings */
 
-/* Fired from the signal handler: that is one atomic store. */
-static satchel_cancel *volatile interrupt_cancel;
+/* Fired from the signal handler: that is one atomic store each. */
+static satchel_cancel *volatile interrupt_cancel, *volatile program_cancel;
 
 static void on_interrupt(int signal) {
-    (void)signal;
     satchel_cancel_fire(interrupt_cancel);
+    if (signal != SIGINT)
+        satchel_cancel_fire(program_cancel);
 }
 
-static void catch_signals(struct cli *cli) {
-    interrupt_cancel = cli->cancel;
+void interrupt_fires(satchel_cancel *cancel) {
+    interrupt_cancel = cancel;
     struct sigaction action = {.sa_handler = on_interrupt};
     action.sa_flags = (int)SA_RESETHAND; /* a second Ctrl-C ends at once */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+}
+
+static void catch_signals(struct cli *cli) {
+    program_cancel = cli->cancel;
+    interrupt_fires(cli->cancel);
     /* A reader that has gone shows as a write error, on our own terms. */
     signal(SIGPIPE, SIG_IGN);
 }
@@ -186,6 +222,7 @@ static int open_context(struct cli *cli) {
     satchel_context_options options;
     satchel_context_options_init(&options, sizeof options);
     options.threads = (int32_t)cli->options.threads;
+    options.cache_dir = cli->options.cache;
     if (cli->options.verbose) {
         options.log = log_line;
         options.log_level = SATCHEL_LOG_DEBUG;
@@ -206,6 +243,7 @@ static int run(struct cli *cli, const struct command *command) {
         code = command->run(cli);
     }
     interrupt_cancel = NULL;
+    program_cancel = NULL;
     satchel_store_close(&cli->store);
     satchel_model_close(&cli->model);
     satchel_cancel_close(&cli->cancel);

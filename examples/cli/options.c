@@ -18,6 +18,8 @@ static const struct choice modes[] = {{"keyword", SATCHEL_SEARCH_KEYWORD},
                                       {NULL, 0}};
 static const struct choice roles[] = {
     {"document", SATCHEL_ROLE_DOCUMENT}, {"query", SATCHEL_ROLE_QUERY}, {NULL, 0}};
+static const struct choice kv_types[] = {
+    {"f16", SATCHEL_KV_F16}, {"q8_0", SATCHEL_KV_Q8_0}, {"f32", SATCHEL_KV_F32}, {NULL, 0}};
 static const struct choice colors[] = {
     {"auto", COLOR_AUTO}, {"always", COLOR_ALWAYS}, {"never", COLOR_NEVER}, {NULL, 0}};
 
@@ -25,7 +27,7 @@ struct option {
     char letter; /* 0: none */
     const char *name;
     const char *value; /* what --help calls it; NULL: a flag */
-    enum { FLAG, TEXT, NUMBER, CHOICE } kind;
+    enum { FLAG, TEXT, NUMBER, REAL, CHOICE } kind;
     size_t offset; /* into cli_options */
     const struct choice *choices;
     int64_t low, high;
@@ -35,6 +37,7 @@ struct option {
 
 #define AT(field) offsetof(cli_options, field)
 #define USES_MODEL "index sync ask search cluster stats embed"
+#define WRITES "generate chat"
 
 static const struct option options[] = {
     {'m', "model", "GGUF", TEXT, AT(model), NULL, 0, 0, USES_MODEL,
@@ -55,8 +58,8 @@ static const struct option options[] = {
      "answer even when the evidence is weak"},
     {0, "iterations", "N", NUMBER, AT(iterations), NULL, 1, 100000, "cluster",
      "of the clustering at most; default 25"},
-    {0, "seed", "N", NUMBER, AT(seed), NULL, 0, INT64_MAX, "cluster",
-     "another one, other topics; default 0"},
+    {0, "seed", "N", NUMBER, AT(seed), NULL, 0, INT64_MAX, "cluster generate chat",
+     "another one, other topics or words; default 0"},
     {0, "representatives", "N", NUMBER, AT(representatives), NULL, 1, 32, "cluster",
      "sentences to show of a topic; default 3"},
     {0, "fast", NULL, FLAG, AT(fast), NULL, 0, 0, "cluster",
@@ -76,6 +79,34 @@ static const struct option options[] = {
     {'n', "limit", "N", NUMBER, AT(limit), NULL, 1, INT64_MAX, "list", "list at most N documents"},
     {0, "role", "ROLE", CHOICE, AT(role), roles, 0, 0, "embed",
      "document (default) or query: which prefix the model puts first"},
+    {0, "max-tokens", "N", NUMBER, AT(max_tokens), NULL, -1, INT32_MAX, WRITES,
+     "of an answer; default 512; -1: as many as fit"},
+    {0, "temperature", "X", REAL, AT(temperature), NULL, 0, 100, WRITES,
+     "0 (default): the likeliest token each time"},
+    {0, "top-k", "N", NUMBER, AT(top_k), NULL, 0, INT32_MAX, WRITES, "only the N likeliest"},
+    {0, "top-p", "X", REAL, AT(top_p), NULL, 0, 1, WRITES,
+     "only the likeliest that together reach this share"},
+    {0, "min-p", "X", REAL, AT(min_p), NULL, 0, 1, WRITES,
+     "only those at least this times as likely as the likeliest"},
+    {0, "stop", "TEXT", TEXT, AT(stop), NULL, 0, 0, WRITES, "end an answer before this text"},
+    {0, "schema", "FILE", TEXT, AT(schema), NULL, 0, 0, WRITES,
+     "JSON Schema that an answer must follow"},
+    {0, "grammar", "FILE", TEXT, AT(grammar), NULL, 0, 0, WRITES,
+     "grammar in GBNF that an answer must match"},
+    {0, "system", "TEXT", TEXT, AT(system), NULL, 0, 0, "chat", "what the model is told first"},
+    {0, "special", NULL, FLAG, AT(special), NULL, 0, 0, "generate",
+     "read special tokens that the prompt spells"},
+    {0, "context", "N", NUMBER, AT(context), NULL, 2, INT32_MAX, "generate chat inspect",
+     "room in tokens; default: the model's, at most 8192"},
+    {0, "kv", "TYPE", CHOICE, AT(kv), kv_types, 0, 0, "generate chat inspect",
+     "keys and values as f16 (default), q8_0 or f32"},
+    {0, "adapter", "GGUF", TEXT, AT(adapter), NULL, 0, 0, WRITES, "a LoRA adapter"},
+    {0, "template", "FILE", TEXT, AT(chat_template), NULL, 0, 0, "chat",
+     "chat template, instead of the model's own"},
+    {0, "warm", NULL, FLAG, AT(warm), NULL, 0, 0, WRITES, "read all weights before the first word"},
+    {0, "cache", "FOLDER", TEXT, AT(cache), NULL, 0, 0, WRITES,
+     "keep what was read there, for later runs"},
+    {0, "full", NULL, FLAG, AT(full), NULL, 0, 0, "inspect", "whole values, however long"},
     {'t', "threads", "N", NUMBER, AT(threads), NULL, 1, 256, NULL,
      "threads to use; default: fast cores, at most 4"},
     {'j', "json", NULL, FLAG, AT(json), NULL, 0, 0, NULL, "write one JSON object a line"},
@@ -131,6 +162,18 @@ static bool store_value(struct cli *cli, const struct option *option, const char
         }
         int64_t wide = number;
         memcpy(field, &wide, sizeof wide);
+        return true;
+    }
+    if (option->kind == REAL) {
+        char *end;
+        const double number = strtod(value, &end);
+        if (end == value || *end || !(number >= (double)option->low) ||
+            !(number <= (double)option->high)) {
+            fprintf(stderr, "satchel: --%s takes a number from %" PRId64 " to %" PRId64 "\n",
+                    option->name, option->low, option->high);
+            return false;
+        }
+        memcpy(field, &number, sizeof number);
         return true;
     }
     for (const struct choice *choice = option->choices; choice->name; choice++)

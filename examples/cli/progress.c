@@ -35,7 +35,10 @@ static const char *phase_name(int32_t phase) {
         return "Looking";
     case SATCHEL_PHASE_KEYWORDS:
     case SATCHEL_PHASE_LOAD:
+    case SATCHEL_PHASE_PREFILL:
         return "Reading";
+    case SATCHEL_PHASE_WARM:
+        return "Loading";
     case SATCHEL_PHASE_EMBED:
         return "Embedding";
     case SATCHEL_PHASE_CLUSTER:
@@ -55,6 +58,10 @@ static const char *unit_name(int32_t phase) {
         return "chunks";
     case SATCHEL_PHASE_CLUSTER:
         return "passes";
+    case SATCHEL_PHASE_WARM:
+        return "bytes";
+    case SATCHEL_PHASE_PREFILL:
+        return "tokens";
     default:
         return "steps";
     }

@@ -517,7 +517,7 @@ class Documentation(Tool):
 
     FOLDER = support.ROOT / "examples" / "cli"
     COMMANDS = ("index", "sync", "ask", "search", "cluster", "list", "text", "remove", "stats",
-                "verify", "backup", "embed")
+                "verify", "backup", "embed", "generate", "chat", "inspect")
 
     def options_of(self, command=None):
         text = self.out(*([command] if command else []), "--help")
@@ -572,6 +572,66 @@ class Documentation(Tool):
                              capture_output=True, text=True,
                              env={**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"})
         self.assertEqual((run.returncode, run.stderr), (0, ""))
+
+
+@unittest.skipUnless(os.environ.get("SATCHEL_TEST_GENERATOR"), "SATCHEL_TEST_GENERATOR is not set")
+class Generators(Tool):
+    """generate, chat and inspect, on a model that writes noise."""
+
+    def setUp(self):
+        super().setUp()
+        self.model = os.environ["SATCHEL_TEST_GENERATOR"]
+
+    def test_generate(self):
+        pieces = self.objects("generate", self.model, "hello", "world", "--max-tokens", 9,
+                              "--temperature", 1, "--seed", 5)
+        done = pieces.pop()
+        self.assertEqual((done["type"], done["finish"], done["generated_tokens"]),
+                         ("done", "length", 9))
+        self.assertEqual({piece["type"] for piece in pieces}, {"token"})
+        again = self.objects("generate", self.model, "--max-tokens", 9, "--temperature", 1,
+                             "--seed", 5, stdin=b"hello world")
+        self.assertEqual([p["text"] for p in pieces], [p["text"] for p in again[:-1]])
+
+    def test_generate_follows_a_schema(self):
+        schema = self.folder / "schema.json"
+        schema.write_text('{"enum": ["yes", "no"]}')
+        self.assertIn(self.out("generate", self.model, "hello", "--schema", schema),
+                      ('"yes"\n', '"no"\n'))
+        self.run_tool("generate", self.model, "hello", "--schema", self.folder / "none", expect=3)
+        self.run_tool("generate", self.model, "hello", "--top-p", "2", expect=2)
+        self.run_tool("generate", self.folder / "none.gguf", "hello", expect=3)
+
+    def test_chat_remembers_and_forgets(self):
+        said = self.objects("chat", self.model, "--max-tokens", 3, "--system", "be kind",
+                            stdin=b"hello\n\nworld\n/clear\nhello\n/quit\nnever\n")
+        done = [o for o in said if o["type"] == "done"]
+        self.assertEqual(len(done), 3)
+        self.assertGreater(done[1]["prompt_tokens"], done[0]["prompt_tokens"])
+        self.assertGreater(done[1]["cached_tokens"], 0)
+        self.assertEqual(done[2]["prompt_tokens"], done[0]["prompt_tokens"])
+
+    def test_chat_forgets_its_beginning_when_full(self):
+        run = self.run_tool("chat", self.model, "--max-tokens", 20, stdin=b"hello there\n" * 30)
+        self.assertIn("beginning was forgotten", run.stderr.decode())
+
+    def test_inspect(self):
+        objects = self.objects("inspect", self.model)
+        self.assertEqual(objects[0]["type"], "file")
+        keys = {o["name"]: o for o in objects if o["type"] == "key"}
+        self.assertEqual(keys["general.architecture"]["value"], "llama")
+        self.assertTrue(keys["tokenizer.ggml.tokens"]["cut"])
+        tensors = [o for o in objects if o["type"] == "tensor"]
+        self.assertEqual(len(tensors), objects[0]["tensors"])
+        self.assertEqual((objects[-1]["type"], objects[-1]["context_tokens"]), ("need", 300))
+        less = self.objects("inspect", self.model, "--context", 100, "--kv", "q8_0")[-1]
+        self.assertLess(less["kv_bytes"], objects[-1]["kv_bytes"] / 3)
+        whole = {o.get("name"): o for o in self.objects("inspect", self.model, "--full")}
+        self.assertEqual(len(whole["tokenizer.ggml.tokens"]["value"]),
+                         whole["tokenizer.ggml.tokens"]["count"])
+        text = self.out("inspect", self.model)
+        self.assertIn("blk.0.attn_q.weight", text)
+        self.assertIn("it writes", text)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,21 @@
 _satchel() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local command='' at=1 options
-    local commands='index sync ask search cluster list text remove stats verify backup embed help'
+    local commands='index sync ask search cluster list text remove stats verify backup embed generate chat inspect help'
+    local writes='--max-tokens --temperature --top-k --top-p --min-p --seed --stop --schema --grammar --context --kv --adapter --warm --cache'
     local all='--threads --json --color --quiet --verbose --help --version'
     [ "$COMP_CWORD" -gt 1 ] && command=${COMP_WORDS[at]}
 
     case $before in
     --mode) COMPREPLY=($(compgen -W 'keyword vector hybrid' -- "$word")); return ;;
     --role) COMPREPLY=($(compgen -W 'document query' -- "$word")); return ;;
+    --kv) COMPREPLY=($(compgen -W 'f16 q8_0 f32' -- "$word")); return ;;
+    --schema | --grammar | --adapter | --template | --cache) compopt -o filenames; COMPREPLY=($(compgen -f -- "$word")); return ;;
     --color) COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
     --model | -m) compopt -o filenames; COMPREPLY=($(compgen -f -- "$word")); return ;;
     --count | -k | --filter | -f | --sentences | --root | --max-bytes | --limit | -n | --threads | -t | \
-        --iterations | --seed | --representatives)
+        --iterations | --seed | --representatives | --max-tokens | --temperature | --top-k | --top-p | --min-p | \
+        --stop | --system | --context)
         COMPREPLY=()
         return
         ;;
@@ -33,6 +37,9 @@ _satchel() {
     list) options='--filter --limit' ;;
     stats) options='--model --no-model' ;;
     embed) options='--model --role' ;;
+    generate) options="$writes --special" ;;
+    chat) options="$writes --system --template" ;;
+    inspect) options='--context --kv --full' ;;
     text | remove | verify | backup) options='' ;;
     esac
     case $word in

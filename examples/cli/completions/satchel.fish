@@ -1,6 +1,6 @@
 # Completion of the satchel tool for fish.
 
-set -l commands index sync ask search cluster list text remove stats verify backup embed help
+set -l commands index sync ask search cluster list text remove stats verify backup embed generate chat inspect help
 complete -c satchel -f
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a index -d 'Add folders or files to a store'
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a sync -d 'Bring the folders up to date'
@@ -14,6 +14,9 @@ complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a stats -d '
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a verify -d 'Check a store for damage'
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a backup -d 'Copy a store'
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a embed -d 'Turn texts into vectors'
+complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a generate -d 'Let a language model go on with a text'
+complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a chat -d 'Talk with a language model'
+complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a inspect -d 'Show what is in the file of a model'
 complete -c satchel -n "not __fish_seen_subcommand_from $commands" -a help -d 'Explain a command'
 
 complete -c satchel -s t -l threads -x -d 'Threads to use'
@@ -33,7 +36,7 @@ complete -c satchel -n '__fish_seen_subcommand_from ask' -l embedder -r -d 'Embe
 complete -c satchel -n '__fish_seen_subcommand_from ask' -l sentences -x -d 'Quote at most'
 complete -c satchel -n '__fish_seen_subcommand_from ask' -l never-refuse -d 'Answer on weak evidence too'
 complete -c satchel -n '__fish_seen_subcommand_from cluster' -l iterations -x -d 'Of the clustering at most'
-complete -c satchel -n '__fish_seen_subcommand_from cluster' -l seed -x -d 'Where it starts from'
+complete -c satchel -n '__fish_seen_subcommand_from cluster generate chat' -l seed -x -d 'Where chance starts from'
 complete -c satchel -n '__fish_seen_subcommand_from cluster' -l representatives -x -d 'Sentences to show of a topic'
 complete -c satchel -n '__fish_seen_subcommand_from cluster' -l fast -d 'Cluster a sample first'
 complete -c satchel -n '__fish_seen_subcommand_from list' -s n -l limit -x -d 'At most'
@@ -44,4 +47,21 @@ complete -c satchel -n '__fish_seen_subcommand_from index sync' -l keep-missing 
 complete -c satchel -n '__fish_seen_subcommand_from index sync' -l allow-removals -d 'Even if more than a fifth is gone'
 complete -c satchel -n '__fish_seen_subcommand_from index sync' -l max-bytes -x -d 'Pass over larger files'
 complete -c satchel -n '__fish_seen_subcommand_from embed' -l role -x -a 'document query' -d 'Prefix of the model'
-complete -c satchel -n '__fish_seen_subcommand_from index sync ask search cluster list text remove stats verify backup' -F
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l max-tokens -x -d 'Of an answer'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l temperature -x -d 'How much chance there is'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l top-k -x -d 'Only the likeliest'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l top-p -x -d 'That reach this share'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l min-p -x -d 'That are this likely'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l stop -x -d 'End before this text'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l schema -r -F -d 'JSON Schema to follow'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l grammar -r -F -d 'GBNF to match'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l adapter -r -F -d 'LoRA adapter'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l warm -d 'Read all weights first'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat' -l cache -r -F -d 'Keep what was read'
+complete -c satchel -n '__fish_seen_subcommand_from generate' -l special -d 'Read special tokens of the prompt'
+complete -c satchel -n '__fish_seen_subcommand_from chat' -l system -x -d 'What the model is told first'
+complete -c satchel -n '__fish_seen_subcommand_from chat' -l template -r -F -d 'Chat template'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat inspect' -l context -x -d 'Room in tokens'
+complete -c satchel -n '__fish_seen_subcommand_from generate chat inspect' -l kv -x -a 'f16 q8_0 f32' -d 'Keys and values'
+complete -c satchel -n '__fish_seen_subcommand_from inspect' -l full -d 'Whole values'
+complete -c satchel -n '__fish_seen_subcommand_from index sync ask search cluster list text remove stats verify backup generate chat inspect' -F
