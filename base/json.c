@@ -45,6 +45,10 @@ static void locate(const char *text, size_t at, size_t *line, size_t *column) {
     }
 }
 
+static json_t *load(const char *text, size_t length, json_error_t *problem) {
+    return json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, problem);
+}
+
 satchel_status sat_json_parse(json_t **out, const char *text, size_t length, satchel_status code,
                               const char *what, satchel_error *error) {
     *out = NULL;
@@ -61,13 +65,21 @@ satchel_status sat_json_parse(json_t **out, const char *text, size_t length, sat
         return sat_fail(error, code, "%s, line %zu, column %zu: nested deeper than %d levels", what,
                         line, column, SAT_JSON_MAX_DEPTH);
     }
-    /* jansson calls some failures of memory a syntax error, or nothing at all: a second failure with
-     * memory to be had is the text's. */
+    /* jansson calls some failures of memory a syntax error, or nothing at all, and after one of them drops a
+     * byte and goes on: a second failure with memory to be had is the text's, and what is read is read twice. */
     json_error_t problem;
     for (int tries = 0; tries < 2; tries++) {
-        *out = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
-        if (*out)
-            return SATCHEL_OK;
+        *out = load(text, length, &problem);
+        if (*out) {
+            json_t *again = load(text, length, &problem);
+            bool same = again && json_equal(*out, again);
+            json_decref(again);
+            if (same)
+                return SATCHEL_OK;
+            json_decref(*out);
+            *out = NULL;
+            return sat_fail_memory(error, length);
+        }
         void *volatile probe = malloc(PROBE_BYTES); /* volatile: or the pair is optimised away */
         if (!probe || json_error_code(&problem) == json_error_out_of_memory) {
             free(probe);
