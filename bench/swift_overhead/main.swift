@@ -4,8 +4,8 @@
 //     SATCHEL_BENCH=1 swift run -c release swift_overhead EMBEDDER.gguf [SEARCHES] [TOKENS]
 //
 // Searches are hybrid, with the embedder given. The stream's generator is a table in C that says a word
-// each time it is asked, so that next to nothing but the way of a token is measured. Prints medians and
-// totals; a run in which a search finds nothing ends with an error.
+// each time it is asked, so that next to nothing but the way of a token is measured. Prints times by the
+// clock and of the processors; a run in which a search finds nothing ends with an error.
 import CSatchel
 import Dispatch
 import Foundation
@@ -13,20 +13,39 @@ import Satchel
 
 struct Failure: Error { let what: String }
 
-func seconds(_ work: () async throws -> Void) async rethrows -> Double {
-    let begin = DispatchTime.now().uptimeNanoseconds
-    try await work()
-    return Double(DispatchTime.now().uptimeNanoseconds - begin) / 1e9
+/// Time by the clock, and of the processors by all threads: the second does not depend on what else runs.
+struct Times {
+    var wall: [Double] = []
+    var processor: [Double] = []
+
+    mutating func add(_ work: () async throws -> Void) async rethrows {
+        let begin = (now(CLOCK_MONOTONIC), now(CLOCK_PROCESS_CPUTIME_ID))
+        try await work()
+        wall.append(now(CLOCK_MONOTONIC) - begin.0)
+        processor.append(now(CLOCK_PROCESS_CPUTIME_ID) - begin.1)
+    }
+
+    private func now(_ clock: clockid_t) -> Double {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
 }
 
 func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
 
-func print(_ what: String, _ c: Double, _ swift: Double, _ unit: String, _ scale: Double) {
-    let added = 100 * (swift / c - 1)
-    Swift.print(
-        String(
-            format: "%@: C %.2f %@, Swift %.2f %@: %+.2f %%", what, c * scale, unit, swift * scale,
-            unit, added))
+func report(_ what: String, _ c: Times, _ swift: Times, each: Int = 1) {
+    func line(_ how: String, _ c: Double, _ swift: Double) {
+        print(
+            String(
+                format: "%@, %@: C %.2f µs, Swift %.2f µs: %+.2f µs, %+.2f %%", what, how, c * 1e6,
+                swift * 1e6, (swift - c) * 1e6, 100 * (swift / c - 1)))
+    }
+    let count = Double(each)
+    line("clock, median", median(c.wall) / count, median(swift.wall) / count)
+    line("clock, mean", mean(c.wall) / count, mean(swift.wall) / count)
+    line("processors, mean", mean(c.processor) / count, mean(swift.processor) / count)
 }
 
 func require(_ status: satchel_status) throws {
@@ -54,36 +73,35 @@ func searchInC(_ store: OpaquePointer, _ query: String) throws -> Int {
 }
 
 func searches(_ model: String, _ count: Int) async throws {
+    let context = try Context.shared()
     let folder = FileManager.default.temporaryDirectory
         .appendingPathComponent("satchel-bench-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     let store = try await Store(
-        path: folder.appendingPathComponent("a.satchel").path, embedder: Model(path: model))
+        path: folder.appendingPathComponent("a.satchel").path,
+        embedder: Model(path: model, context: context))
     let words = ["harbour", "lease", "dough", "bicycle", "anchor", "roof", "window", "chain"]
     for number in 0..<500 {
         let text = (0..<40).map { words[(number * 7 + $0 * $0 * 3 + number / 8) % 8] }
         try await store.add(
             id: "note \(number)", text: "Note \(number). " + text.joined(separator: " ") + ".")
     }
-    var c: [Double] = [], swift: [Double] = []
+    var c = Times(), swift = Times()
     for round in 0..<count {
         let query = "\(words[round % 8]) \(words[(round / 8) % 8])"
-        c.append(
-            try await seconds {
-                guard try store.withRaw({ try searchInC($0, query) }) > 0 else {
-                    throw Failure(what: "nothing found")
-                }
-            })
-        swift.append(
-            try await seconds {
-                guard try await store.search(query).count > 0 else {
-                    throw Failure(what: "nothing found")
-                }
-            })
+        try await c.add {
+            guard try store.withRaw({ try searchInC($0, query) }) > 0 else {
+                throw Failure(what: "nothing found")
+            }
+        }
+        try await swift.add {
+            guard try await store.search(query).count > 0 else {
+                throw Failure(what: "nothing found")
+            }
+        }
     }
-    print("\(count) searches, median", median(c), median(swift), "µs", 1e6)
-    print("\(count) searches, all", c.reduce(0, +), swift.reduce(0, +), "s", 1)
+    report("a search of \(count)", c, swift)
 }
 
 /// The generator: the run counts what is left to say.
@@ -142,35 +160,31 @@ func stream(_ tokens: Int) async throws {
     let model = try Model(raw: context.withRaw(generator), context: context)
     var options = ChatOptions()
     options.generate.maxTokens = tokens
-    var c: [Double] = [], swift: [Double] = []
+    var c = Times(), swift = Times()
     var countC = 0, countSwift = 0
     for _ in 0..<30 {
-        c.append(try await seconds { countC = try model.withRaw { try streamInC($0, tokens) } })
-        swift.append(
-            try await seconds {
-                countSwift = 0
-                for try await event in model.chat(json: messages, options: options) {
-                    if case .token = event { countSwift += 1 }
-                }
-            })
+        try await c.add { countC = try model.withRaw { try streamInC($0, tokens) } }
+        try await swift.add {
+            countSwift = 0
+            for try await event in model.chat(json: messages, options: options) {
+                if case .token = event { countSwift += 1 }
+            }
+        }
     }
     guard countC == countSwift, countC > 0 else {
         throw Failure(what: "\(countC) tokens in C, \(countSwift) in Swift")
     }
-    print("a stream of \(countC) tokens", median(c), median(swift), "ms", 1e3)
-    Swift.print(
-        String(
-            format: "Swift adds %.2f µs a token", (median(swift) - median(c)) / Double(countC) * 1e6))
+    report("a token of \(countC)", c, swift, each: countC)
 }
 
 let given = CommandLine.arguments
 guard given.count > 1 else {
-    Swift.print("usage: swift_overhead EMBEDDER.gguf [SEARCHES] [TOKENS]")
+    print("usage: swift_overhead EMBEDDER.gguf [SEARCHES] [TOKENS]")
     exit(2)
 }
 // Off the main actor, as an app's own work is.
 try await Task.detached {
-    Swift.print("Satchel \(SatchelLibrary.version), \(try Context.shared().cpuName)")
+    print("Satchel \(SatchelLibrary.version), \(try Context.shared().cpuName)")
     try await stream(given.count > 3 ? Int(given[3])! : 1000)
     try await searches(given[1], given.count > 2 ? Int(given[2])! : 10_000)
 }.value

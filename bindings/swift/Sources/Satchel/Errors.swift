@@ -122,21 +122,27 @@ extension OpenConstant {
 // MARK: - Calling
 
 /// Calls the library and throws what it reports.
+@inline(__always)
 func check(_ call: (UnsafeMutablePointer<satchel_error>) -> satchel_status) throws {
-    var failure = satchel_error()
-    let status = call(&failure)
-    if status != SATCHEL_OK { throw made(status, &failure) }
+    // Written by the library on failure only, so not even zeroed before.
+    try withUnsafeTemporaryAllocation(of: satchel_error.self, capacity: 1) { failure in
+        let status = call(failure.baseAddress!)
+        if status != SATCHEL_OK { throw made(status, failure.baseAddress!) }
+    }
 }
 
-private func made(_ status: satchel_status, _ failure: inout satchel_error) -> any Error {
+private func made(
+    _ status: satchel_status, _ failure: UnsafeMutablePointer<satchel_error>
+) -> any Error {
     let code = SatchelError.Code(rawValue: status)
     let thrown = CallbackError.take()
     if code == .cancelled { return CancellationError() }
-    let message = withUnsafeBytes(of: &failure.message) { bytes in
+    let message = withUnsafeBytes(of: &failure.pointee.message) { bytes in
         String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
     }
     return SatchelError(
-        code, message, osCode: failure.os_code, underlying: code == .callback ? thrown : nil)
+        code, message, osCode: failure.pointee.os_code,
+        underlying: code == .callback ? thrown : nil)
 }
 
 /// What a callback threw, kept for the call that this thread is in. Callbacks run on the thread of

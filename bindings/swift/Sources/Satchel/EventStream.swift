@@ -4,8 +4,8 @@ import Foundation
 
 /// The events of an answer, a sync or a generated text, one by one.
 ///
-/// Nothing happens before the first event is asked for; from then on the work goes on as events are
-/// pulled, on threads of the package. Leaving the loop ends the work where it stands, cancelling the
+/// Nothing happens before the first event is asked for; from then on the work goes on on a thread of the
+/// package, at most a few events ahead of the loop. Leaving the loop ends the work where it stands, cancelling the
 /// task ends it within a token and throws `CancellationError`. Each loop over the same sequence does
 /// the work anew.
 public struct EventStream<Element: Sendable>: AsyncSequence, Sendable {
@@ -50,15 +50,26 @@ struct StreamSource<Element: Sendable>: Sendable {
     typealias Watch = @Sendable (Element) async -> Void
 }
 
-/// One run of a stream: the C handle, who is inside it, and whether it is over.
+/// One run of a stream. A thread pulls events from the library and puts them into a small buffer, from
+/// which the task takes them: where they come fast, few of them make one wait for the other.
 private final class Pull<Element: Sendable>: @unchecked Sendable {
+    private typealias Waiter = UnsafeContinuation<Element?, any Error>
+
+    // So many events are fetched before they are asked for, at most.
+    private static var ahead: Int { 16 }
+
     private let source: StreamSource<Element>
     private let watch: StreamSource<Element>.Watch?
+
     private let lock = NSLock()
     private var cancel: CancelHandle?
+    private var buffer: [Element] = []
+    private var taken = 0  // of the buffer
+    private var outcome: Result<Void, any Error>?  // of the library's stream, behind the buffer
+    private var waiter: Waiter?
     private var isPulling = false
-    private var isOver = false
-    // Touched by the one thread that pulls, or, when nobody does, by the one that closes.
+    private var isOver = false  // to the task
+    // Touched by the one thread that pulls, or, when none does, by whoever closes.
     private var opened: StreamSource<Element>.Opened?
 
     init(_ source: StreamSource<Element>) {
@@ -66,16 +77,23 @@ private final class Pull<Element: Sendable>: @unchecked Sendable {
         watch = source.watch?()
     }
 
+    // MARK: The task's side
+
     func next() async throws -> Element? {
         if Task.isCancelled {
             guard end() else { return nil }
             throw CancellationError()
         }
-        guard let cancel = try begin() else { return nil }
-        let element = try await withTaskCancellationHandler {
-            try await offPool { try self.pull(cancel) }
-        } onCancel: {
-            cancel.fire()
+        guard let cancel = try handle() else { return nil }
+        let element: Element?
+        if let ready = takeReady() {
+            element = ready
+        } else {
+            element = try await withTaskCancellationHandler {
+                try await withUnsafeThrowingContinuation { wait($0) }
+            } onCancel: {
+                cancel.fire()
+            }
         }
         if let watch, let element { await watch(element) }
         return element
@@ -83,56 +101,46 @@ private final class Pull<Element: Sendable>: @unchecked Sendable {
 
     func close() { end() }
 
-    /// nil if the stream is over.
-    private func begin() throws -> CancelHandle? {
+    /// What stops the stream; nil if it is over.
+    private func handle() throws -> CancelHandle? {
         lock.lock()
         defer { lock.unlock() }
         if isOver { return nil }
-        if isPulling {
-            throw SatchelError(.busy, "another task is waiting for the next event of this stream")
-        }
-        let cancel = try self.cancel ?? CancelHandle(source.context)
-        self.cancel = cancel
-        isPulling = true
-        return cancel
+        if let cancel { return cancel }
+        let made = try CancelHandle(source.context)
+        cancel = made
+        return made
     }
 
-    private func pull(_ cancel: CancelHandle) throws -> Element? {
-        do {
-            let made = try opened ?? source.open(cancel.pointer)
-            opened = made
-            while true {
-                var event = satchel_event()
-                try check {
-                    satchel_stream_next(made.stream, &event, MemoryLayout<satchel_event>.size, $0)
-                }
-                let element = try source.read(event)
-                let last = event.kind == Int32(SATCHEL_EVENT_DONE)
-                if last || element != nil {
-                    return leave(over: last) ? element : nil
-                }
-            }
-        } catch {
-            // To whoever closed it the stream simply ended.
-            if leave(over: true) { throw error }
-            return nil
-        }
-    }
-
-    /// False if the stream was closed meanwhile.
-    private func leave(over: Bool) -> Bool {
+    private func takeReady() -> Element? {
         lock.lock()
-        let wasOver = isOver
-        isOver = isOver || over
-        isPulling = false
-        let stream = isOver ? opened : nil
-        if isOver {
-            opened = nil
-            cancel = nil
-        }
+        let element = waiter == nil ? popped() : nil
+        let more = element != nil && pullsMore()
         lock.unlock()
-        Self.close(stream)
-        return !wasOver
+        if more { pullLater() }
+        return element
+    }
+
+    private func wait(_ task: Waiter) {
+        lock.lock()
+        var answer: Result<Element?, any Error>?
+        if waiter != nil {
+            let busy = "another task is waiting for the next event of this stream"
+            answer = .failure(SatchelError(.busy, busy))
+        } else if isOver {
+            answer = .success(nil)
+        } else if let element = popped() {
+            answer = .success(element)
+        } else if let outcome {
+            isOver = true
+            answer = outcome.map { nil }
+        } else {
+            waiter = task
+        }
+        let more = pullsMore()
+        lock.unlock()
+        if more { pullLater() }
+        if let answer { task.resume(with: answer) }
     }
 
     /// Ends the stream from outside. False if it was over already.
@@ -142,19 +150,109 @@ private final class Pull<Element: Sendable>: @unchecked Sendable {
         let wasOver = isOver
         isOver = true
         let pulling = isPulling ? cancel : nil
-        var stream: StreamSource<Element>.Opened?
-        if !isPulling {
-            stream = opened
-            opened = nil
-            cancel = nil
-        }
+        let waiting = waiter
+        waiter = nil
+        let leaving = isPulling ? nil : opened.map { Leaving(opened: $0) }
+        if !isPulling { opened = nil }
+        cancel = nil
+        buffer = []
+        taken = 0
         lock.unlock()
-        pulling?.fire()  // whoever pulls closes it
-        if let stream {
-            let leaving = Leaving(opened: stream)
-            CallThreads.shared.submit { Self.close(leaving.opened) }
-        }
+        pulling?.fire()  // the thread that pulls closes the stream
+        waiting?.resume(returning: nil)
+        if let leaving { CallThreads.shared.submit { Self.close(leaving.opened) } }
         return !wasOver
+    }
+
+    // Under the lock.
+    private func popped() -> Element? {
+        guard !isOver, taken < buffer.count else { return nil }
+        let element = buffer[taken]
+        taken += 1
+        if taken == buffer.count {
+            buffer.removeAll(keepingCapacity: true)
+            taken = 0
+        }
+        return element
+    }
+
+    // Under the lock: true if the caller is to start a thread, after unlocking.
+    private func pullsMore() -> Bool {
+        guard !isPulling, !isOver, outcome == nil, buffer.isEmpty else { return false }
+        isPulling = true
+        return true
+    }
+
+    // MARK: The thread's side
+
+    private func pullLater() {
+        CallThreads.shared.submit { self.pull() }
+    }
+
+    private func pull() {
+        while true {
+            var element: Element?
+            var end: Result<Void, any Error>?
+            do {
+                guard let opened = try opened ?? open() else { return leave() }
+                self.opened = opened
+                var event = satchel_event()
+                try check {
+                    satchel_stream_next(opened.stream, &event, MemoryLayout<satchel_event>.size, $0)
+                }
+                element = try source.read(event)
+                if event.kind == Int32(SATCHEL_EVENT_DONE) { end = .success(()) }
+            } catch {
+                end = .failure(error)
+            }
+            if !hand(over: element, end) { return leave() }
+        }
+    }
+
+    /// nil if the stream was closed before it began.
+    private func open() throws -> StreamSource<Element>.Opened? {
+        lock.lock()
+        let cancel = self.cancel
+        lock.unlock()
+        guard let cancel else { return nil }
+        return try source.open(cancel.pointer)
+    }
+
+    /// False if there is no more to pull for now.
+    private func hand(over element: Element?, _ end: Result<Void, any Error>?) -> Bool {
+        lock.lock()
+        outcome = end
+        var told: Waiter?
+        var answer: Result<Element?, any Error> = .success(element)
+        if isOver {
+            // Nobody is there to be told.
+        } else if element != nil || end != nil, let waiting = waiter {
+            waiter = nil
+            told = waiting
+            if element == nil, let end {
+                isOver = true
+                answer = end.map { nil }
+            }
+        } else if let element {
+            buffer.append(element)
+        }
+        let goesOn = !isOver && end == nil && buffer.count < Self.ahead
+        lock.unlock()
+        told?.resume(with: answer)
+        return goesOn
+    }
+
+    /// The thread goes; the stream stays open if there is more to pull.
+    private func leave() {
+        lock.lock()
+        isPulling = false
+        let leaving = isOver || outcome != nil ? opened : nil
+        if leaving != nil { opened = nil }
+        // The task may have emptied the buffer, or begun to wait, meanwhile.
+        let more = pullsMore()
+        lock.unlock()
+        Self.close(leaving)
+        if more { pullLater() }
     }
 
     private struct Leaving: @unchecked Sendable { let opened: StreamSource<Element>.Opened }

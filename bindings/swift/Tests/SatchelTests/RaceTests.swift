@@ -61,6 +61,40 @@ import Testing
         try await settles(before)
     }
 
+    /// Texts of a generator in Swift: cancelled, left and closed in the middle, by turns.
+    @Test func cancelledGenerations() async throws {
+        let words = (0..<20).map { "word \($0) " }
+        let model = try await Model(
+            generator: ScriptedGenerator(pieces: words, pause: 20_000), context: context)
+        let chat = { @Sendable in model.chat([ChatMessage(.user, "Speak.")]) }
+        let whole = try await chat().collect().text
+        #expect(whole == words.joined())
+        let before = context.memory.now
+        var ended = (cancelled: 0, finished: 0)
+        for round in 0..<Self.rounds {
+            let iterator = chat().makeAsyncIterator()
+            let task = Task {
+                var text = ""
+                while let event = try await iterator.next() {
+                    if case .token(let token) = event { text += token.text }
+                }
+                return text
+            }
+            await pause(round)
+            if round % 3 == 0 { iterator.close() } else { task.cancel() }
+            do {
+                #expect(whole.hasPrefix(try await task.value))
+                ended.finished += 1
+            } catch is CancellationError {
+                ended.cancelled += 1
+            }
+        }
+        #expect(ended.cancelled + ended.finished == Self.rounds)
+        #expect(ended.cancelled > 0)
+        #expect(try await chat().collect().text == whole)
+        try await settles(before)
+    }
+
     @Test func leftStreams() async throws {
         let store = try await Store(
             path: folder.path("a.satchel"), embedder: Model(embedder: WordEmbedder(), context: context))
