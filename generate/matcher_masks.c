@@ -86,6 +86,7 @@ static bool walk(making *self, const sat_lexicon_trie *trie, uint32_t at, uint32
                 continue;
         }
         take_tokens(self, trie, node, to);
+        row = matcher->table + place * classes; /* it may have moved there, too */
         if (!nodes[node].children)
             continue;
         if (at < end)
