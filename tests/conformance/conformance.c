@@ -83,6 +83,7 @@ static bool scenario(const json_t *scenario, bool record) {
     if (!right)
         printf("# %s\n", error.message);
     right = right && steps(&r, scenario, record);
+    satchel_prepared_close(&r.prepared);
     satchel_store_close(&r.store);
     satchel_model_close(&r.embedder);
     satchel_context_close(&r.context);

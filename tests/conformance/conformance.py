@@ -5,6 +5,7 @@
 
 SATCHEL_LIBRARY is the library to load.
 """
+import contextlib
 import json
 import math
 import shutil
@@ -42,6 +43,27 @@ class Embedder:
         return np.array(rows, np.float64).astype(np.float32)
 
 
+class ScriptFailed(Exception):
+    """What the script raises: the binding hands it on in place of CALLBACK."""
+
+
+class Script:
+    id = "script"
+    context_tokens = 2048
+
+    def __init__(self, pieces):
+        self.pieces = pieces
+
+    def count_tokens(self, text):
+        return -(-len(text.encode()) // 4)
+
+    def generate(self, messages):
+        for piece in self.pieces:
+            if piece is None:
+                raise ScriptFailed
+            yield piece
+
+
 def span(given):
     return [given.start, given.end, given.start_utf16, given.end_utf16]
 
@@ -57,8 +79,11 @@ class Run:
         self.folder = Path(folder)
         self.context = satchel.Context(threads=1)
         self.store = None
+        self.prepared = None
 
     def end(self):
+        if self.prepared is not None:
+            self.prepared.close()
         if self.store is not None:
             self.store.close()
         self.context.close()
@@ -143,12 +168,28 @@ class Run:
                         cancel.fire()
         except satchel.SatchelError as error:
             out["error"] = error.status.replace("SATCHEL_", "")
+        except ScriptFailed:
+            out["error"] = "CALLBACK"
         return {**out, "events": events}
 
-    def ask(self, question, threshold=None, cancel_after=0, **options):
+    def ask(self, question, threshold=None, cancel_after=0, pieces=None, **options):
         cancel = satchel.Cancel(self.context)
-        stream = self.store.ask(question, refusal_threshold=threshold, cancel=cancel, **options)
-        return self.events(stream, cancel, cancel_after)
+        with contextlib.ExitStack() as until_told:
+            if pieces is not None:
+                options["generator"] = until_told.enter_context(
+                    satchel.Model.from_generator(Script(pieces), context=self.context))
+            stream = self.store.ask(question, refusal_threshold=threshold, cancel=cancel,
+                                    **options)
+            return self.events(stream, cancel, cancel_after)
+
+    def prepare(self, question, threshold=None, **options):
+        if self.prepared is not None:
+            self.prepared.close()
+        self.prepared = self.store.prepare(question, refusal_threshold=threshold, **options)
+        return {"passages": len(self.prepared.passages), "refused": self.prepared.refused or "none"}
+
+    def resolve(self, text, final=False):
+        return self.events(self.prepared.resolve(text, final), None, 0)
 
     def sync(self, folder, root, **options):
         out = {"files": []}

@@ -1,5 +1,4 @@
 /* The steps of scenarios: arguments from JSON, one public call, its result to JSON. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +6,7 @@
 
 #include "tests/conformance/conformance.h"
 
-enum { PATH = 1024, DIMENSION = 32, MAX_TOKENS = 64 };
+enum { PATH = 1024 };
 
 /* ------------------------------------------------------------------ arguments */
 
@@ -75,6 +74,7 @@ static const name reasons[] = {{SATCHEL_REASON_NONE, "none"},
                                {SATCHEL_REASON_WEAK_EVIDENCE, "weak_evidence"},
                                {SATCHEL_REASON_NO_EMBEDDER, "no_embedder"},
                                {SATCHEL_REASON_GENERATOR, "generator"},
+                               {SATCHEL_REASON_DECLINED, "declined"},
                                {0, NULL}};
 static const name changes[] = {{SATCHEL_FILE_ADDED, "added"},
                                {SATCHEL_FILE_CHANGED, "changed"},
@@ -117,48 +117,6 @@ static json_t *result(satchel_status status) {
 static json_t *range_of(satchel_range range) {
     return json_pack("[IIII]", (json_int_t)range.start, (json_int_t)range.end,
                      (json_int_t)range.start_utf16, (json_int_t)range.end_utf16);
-}
-
-/* ------------------------------------------------------------------ embedder and generator */
-
-static satchel_status count_tokens(void *user, const char *text, size_t length, size_t *count) {
-    (void)user;
-    (void)text;
-    *count = (length + 3) / 4 + 2;
-    return SATCHEL_OK;
-}
-
-static satchel_status embed(void *user, int32_t role, const satchel_text *texts, size_t n,
-                            float *out, const satchel_cancel *cancel) {
-    (void)user;
-    (void)role;
-    (void)cancel;
-    for (size_t i = 0; i < n; i++, out += DIMENSION) {
-        double counts[DIMENSION] = {0}, square = 0;
-        unsigned before = 0;
-        for (size_t b = 0; b < texts[i].length; b++) {
-            unsigned byte = (unsigned char)texts[i].data[b];
-            counts[(7 * byte + 3 * before) % DIMENSION]++;
-            before = byte;
-        }
-        if (texts[i].length == 0)
-            counts[0] = 1;
-        for (int d = 0; d < DIMENSION; d++)
-            square += counts[d] * counts[d];
-        for (int d = 0; d < DIMENSION; d++)
-            out[d] = (float)(counts[d] / sqrt(square));
-    }
-    return SATCHEL_OK;
-}
-
-satchel_status open_embedder(run *r, satchel_error *error) {
-    const satchel_embedder table = {.struct_size = sizeof table,
-                                    .id = "conformance",
-                                    .dimension = DIMENSION,
-                                    .max_tokens = MAX_TOKENS,
-                                    .count_tokens = count_tokens,
-                                    .embed = embed};
-    return satchel_model_from_embedder(&r->embedder, r->context, &table, error);
 }
 
 /* ------------------------------------------------------------------ files */
@@ -388,27 +346,63 @@ static json_t *events_of(satchel_stream *stream, satchel_cancel *cancel, int64_t
     return out;
 }
 
+/* What `ask` and `prepare` share. The filter is to be freed. */
+static satchel_ask_options ask_options_of(const json_t *step, char *filter) {
+    return (satchel_ask_options){.struct_size = sizeof(satchel_ask_options),
+                                 .mode = value_of(answer_modes, step, "mode"),
+                                 .search_mode = value_of(search_modes, step, "search_mode"),
+                                 .k = (int32_t)number_of(step, "k"),
+                                 .max_sentences = (int32_t)number_of(step, "max_sentences"),
+                                 .filter = filter,
+                                 .refusal_threshold =
+                                     (float)json_number_value(json_object_get(step, "threshold")),
+                                 .context_tokens = (int32_t)number_of(step, "context_tokens")};
+}
+
 static json_t *ask(run *r, const json_t *step) {
     char *filter = object_of(step, "filter");
+    satchel_ask_options options = ask_options_of(step, filter);
+    const json_t *pieces = json_object_get(step, "pieces");
     satchel_cancel *cancel = NULL;
+    satchel_model *generator = NULL;
     satchel_stream *stream = NULL;
     satchel_status status = satchel_cancel_open(&cancel, r->context, NULL);
-    const satchel_ask_options options = {
-        .struct_size = sizeof options,
-        .mode = value_of(answer_modes, step, "mode"),
-        .search_mode = value_of(search_modes, step, "search_mode"),
-        .k = (int32_t)number_of(step, "k"),
-        .max_sentences = (int32_t)number_of(step, "max_sentences"),
-        .filter = filter,
-        .refusal_threshold = (float)json_number_value(json_object_get(step, "threshold")),
-        .cancel = cancel};
+    if (!status && pieces)
+        status = open_script(r, &generator, pieces, NULL);
+    options.cancel = cancel;
+    options.generator = generator;
     if (!status)
         status = satchel_ask(&stream, r->store, text_of(step, "question"), &options, NULL);
     free(filter);
     json_t *out =
         status ? result(status) : events_of(stream, cancel, number_of(step, "cancel_after"));
+    satchel_model_close(&generator);
     satchel_cancel_close(&cancel);
     return out;
+}
+
+static json_t *prepare(run *r, const json_t *step) {
+    char *filter = object_of(step, "filter");
+    const satchel_ask_options options = ask_options_of(step, filter);
+    satchel_prepared_close(&r->prepared);
+    satchel_status status =
+        satchel_ask_prepare(&r->prepared, r->store, text_of(step, "question"), &options, NULL);
+    free(filter);
+    satchel_prepared_info info;
+    if (!status)
+        status = satchel_prepared_get_info(r->prepared, &info, sizeof info, NULL);
+    return status ? result(status)
+                  : json_pack("{sI ss}", "passages", (json_int_t)info.passages, "refused",
+                              name_of(reasons, info.refused));
+}
+
+static json_t *resolve(run *r, const json_t *step) {
+    const json_t *text = json_object_get(step, "text");
+    satchel_stream *stream = NULL;
+    satchel_status status =
+        satchel_prepared_resolve(&stream, r->prepared, json_string_value(text),
+                                 json_string_length(text), flag_of(step, "final"), NULL);
+    return status ? result(status) : events_of(stream, NULL, 0);
 }
 
 static json_t *sync_folder(run *r, const json_t *step) {
@@ -519,6 +513,8 @@ json_t *do_step(run *r, const json_t *step) {
         {"stats", stats},
         {"search", search},
         {"ask", ask},
+        {"prepare", prepare},
+        {"resolve", resolve},
         {"sync", sync_folder},
         {"verify", verify},
         {"backup", backup},
