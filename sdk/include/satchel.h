@@ -68,6 +68,18 @@ extern "C" {
 #define SATCHEL_API
 #endif
 
+/* A pointer that may be NULL is marked _Nullable, inside a double pointer too; one that is not marked
+ * may not. Compilers that do not know the mark see none. */
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wnullability-extension"
+#pragma clang assume_nonnull begin
+#elif !defined(_Nullable)
+#define _Nullable
+#define _Nonnull
+#define SATCHEL_UNDEFINE_NULLABLE
+#endif
+
 #define SATCHEL_VERSION_MAJOR 0
 #define SATCHEL_VERSION_MINOR 1
 #define SATCHEL_VERSION_PATCH 0
@@ -144,10 +156,11 @@ typedef struct satchel_gguf satchel_gguf;
  * libraries that cannot follow). `reallocate` and `release` get the size the block was asked for.
  * Called from any thread. Blocks are aligned as malloc's. All three must be given, or none. */
 typedef struct satchel_allocator {
-    void *user;
-    void *(*allocate)(void *user, size_t size);
-    void *(*reallocate)(void *user, void *block, size_t old_size, size_t new_size);
-    void (*release)(void *user, void *block, size_t size);
+    void *_Nullable user;
+    void *_Nullable (*_Nonnull allocate)(void *_Nullable user, size_t size);
+    void *_Nullable (*_Nonnull reallocate)(void *_Nullable user, void *block, size_t old_size,
+                                           size_t new_size);
+    void (*release)(void *_Nullable user, void *block, size_t size);
 } satchel_allocator;
 
 enum {
@@ -158,7 +171,7 @@ enum {
 };
 
 /* No text, title or path of the user's documents is in `message` unless log_content was set. */
-typedef void (*satchel_log_function)(void *user, int32_t level, const char *message);
+typedef void (*satchel_log_function)(void *_Nullable user, int32_t level, const char *message);
 
 /* Instruction-set levels, in rising order within a family. */
 enum {
@@ -174,18 +187,18 @@ enum {
 
 typedef struct satchel_context_options {
     size_t struct_size;
-    const satchel_allocator *allocator; /* copied; default malloc, realloc, free */
-    int32_t threads;          /* default: performance cores, at most 4; 1 starts no thread */
-    int32_t cpu_level;        /* SATCHEL_CPU_*: a ceiling, for tests and measurements */
-    uint64_t memory_limit;    /* bytes; hard cap on what Satchel allocates; default none */
-    satchel_log_function log; /* default: none */
-    void *log_user;
+    const satchel_allocator *_Nullable allocator; /* copied; default malloc, realloc, free */
+    int32_t threads;       /* default: performance cores, at most 4; 1 starts no thread */
+    int32_t cpu_level;     /* SATCHEL_CPU_*: a ceiling, for tests and measurements */
+    uint64_t memory_limit; /* bytes; hard cap on what Satchel allocates; default none */
+    satchel_log_function _Nullable log; /* default: none */
+    void *_Nullable log_user;
     int32_t log_level;   /* SATCHEL_LOG_*; default SATCHEL_LOG_WARNING when log is set */
     int32_t log_content; /* 1: messages may hold paths, ids and text */
     /* Folder where generators save what they have read, so that another process need not read it
      * again; made if missing, its parent must exist. NULL: nothing is saved. All in it is derived
      * and may be deleted at any time. What a prompt said can be read from these files. */
-    const char *cache_dir;
+    const char *_Nullable cache_dir;
     uint64_t cache_limit;      /* bytes in it at most, the oldest go first; default 1 GiB */
     uint64_t cache_free_floor; /* nothing is saved with less free on the volume; default 512 MiB */
 } satchel_context_options;
@@ -194,34 +207,35 @@ SATCHEL_API void satchel_context_options_init(satchel_context_options *options, 
 
 /* Opens a context. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, UNSUPPORTED (a cpu_level this machine
  * lacks). Threads are started at first use. */
-SATCHEL_API satchel_status satchel_context_open(satchel_context **out,
-                                                const satchel_context_options *options,
-                                                satchel_error *error);
-SATCHEL_API void satchel_context_close(satchel_context **context);
+SATCHEL_API satchel_status satchel_context_open(satchel_context *_Nullable *_Nonnull out,
+                                                const satchel_context_options *_Nullable options,
+                                                satchel_error *_Nullable error);
+SATCHEL_API void satchel_context_close(satchel_context *_Nullable *_Nonnull context);
 /* The level in use, SATCHEL_CPU_*, and its name ("avx512"). */
 SATCHEL_API int32_t satchel_context_cpu_level(const satchel_context *context);
 SATCHEL_API const char *satchel_context_cpu_name(const satchel_context *context);
 SATCHEL_API int32_t satchel_context_threads(const satchel_context *context);
 /* Bytes Satchel holds now and held at most, by its own allocator. Either pointer may be NULL. */
-SATCHEL_API void satchel_context_memory(const satchel_context *context, uint64_t *now,
-                                        uint64_t *peak);
+SATCHEL_API void satchel_context_memory(const satchel_context *context, uint64_t *_Nullable now,
+                                        uint64_t *_Nullable peak);
 
 /* ------------------------------------------------------------------ cancel */
 
 /* A cancel handle is given in options, outlives the call or stream that uses it, and may be fired
  * from any thread and any number of times. Fired once, it stays fired. */
-SATCHEL_API satchel_status satchel_cancel_open(satchel_cancel **out, satchel_context *context,
-                                               satchel_error *error);
-SATCHEL_API void satchel_cancel_fire(satchel_cancel *cancel);
-SATCHEL_API int32_t satchel_cancel_fired(const satchel_cancel *cancel);
-SATCHEL_API void satchel_cancel_close(satchel_cancel **cancel);
+SATCHEL_API satchel_status satchel_cancel_open(satchel_cancel *_Nullable *_Nonnull out,
+                                               satchel_context *context,
+                                               satchel_error *_Nullable error);
+SATCHEL_API void satchel_cancel_fire(satchel_cancel *_Nullable cancel);
+SATCHEL_API int32_t satchel_cancel_fired(const satchel_cancel *_Nullable cancel);
+SATCHEL_API void satchel_cancel_close(satchel_cancel *_Nullable *_Nonnull cancel);
 
 /* ------------------------------------------------------------------ progress */
 
 /* Called now and then during long work, on the calling thread; return non-zero to stop with
  * CANCELLED. satchel_event_progress stands under streams. */
 struct satchel_event_progress;
-typedef int32_t (*satchel_progress_function)(void *user,
+typedef int32_t (*satchel_progress_function)(void *_Nullable user,
                                              const struct satchel_event_progress *progress);
 
 /* ------------------------------------------------------------------ embedder table */
@@ -229,31 +243,33 @@ typedef int32_t (*satchel_progress_function)(void *user,
 enum { SATCHEL_ROLE_DOCUMENT = 0, SATCHEL_ROLE_QUERY = 1 };
 
 typedef struct satchel_text {
-    const char *data; /* UTF-8 */
-    size_t length;    /* bytes */
+    const char *_Nullable data; /* UTF-8 */
+    size_t length;              /* bytes */
 } satchel_text;
 
 /* An embedder: text to unit vectors. A model made by satchel_model_open() fills one itself; an
  * application brings its own (a platform framework, an NPU runtime) with this table. */
 typedef struct satchel_embedder {
     size_t struct_size;
-    void *user;
+    void *_Nullable user;
     const char *id;     /* names model and settings; another id means other vectors */
     int32_t dimension;  /* 1 to 8192 */
     int32_t max_tokens; /* longest text it reads, special tokens included; at least 16 */
     /* Tokens of the text without truncation, special tokens included, into *count. May be NULL:
      * Satchel then estimates. Returns SATCHEL_OK or a negative status. */
-    satchel_status (*count_tokens)(void *user, const char *text, size_t length, size_t *count);
+    satchel_status (*_Nullable count_tokens)(void *_Nullable user, const char *text, size_t length,
+                                             size_t *count);
     /* Share in [0, 1] of the text's letters that the vocabulary knows, into *share: how far the
      * vector of this query can be trusted. May be NULL: 1. */
-    satchel_status (*coverage)(void *user, const char *text, size_t length, float *share);
+    satchel_status (*_Nullable coverage)(void *_Nullable user, const char *text, size_t length,
+                                         float *share);
     /* Writes n unit vectors to out: (n, dimension) float, row after row. `role` is
      * SATCHEL_ROLE_*. Too long a text is truncated at max_tokens. Poll `cancel` (may be NULL)
      * with satchel_cancel_fired() on long work and return SATCHEL_CANCELLED. */
-    satchel_status (*embed)(void *user, int32_t role, const satchel_text *texts, size_t n,
-                            float *out, const satchel_cancel *cancel);
+    satchel_status (*embed)(void *_Nullable user, int32_t role, const satchel_text *texts, size_t n,
+                            float *out, const satchel_cancel *_Nullable cancel);
     /* Called once when the last object that uses the table is closed. May be NULL. */
-    void (*destroy)(void *user);
+    void (*_Nullable destroy)(void *_Nullable user);
 } satchel_embedder;
 
 /* ------------------------------------------------------------------ model */
@@ -284,26 +300,27 @@ enum {
 typedef struct satchel_model_options {
     size_t struct_size;
     /* Embedders. */
-    const char *query_prefix;    /* NULL: the file's, or the architecture's; "" : none */
-    const char *document_prefix; /* NULL: the file's, or the architecture's; "" : none */
-    int32_t pooling;             /* SATCHEL_POOLING_* */
-    int32_t max_tokens;          /* 0: as the file says */
+    const char *_Nullable query_prefix;    /* NULL: the file's, or the architecture's; "" : none */
+    const char *_Nullable document_prefix; /* NULL: the file's, or the architecture's; "" : none */
+    int32_t pooling;                       /* SATCHEL_POOLING_* */
+    int32_t max_tokens;                    /* 0: as the file says */
     /* Generators. */
     int32_t context_tokens; /* room for prompt and answer; default: the file's, at most 8,192 */
     int32_t kv_type;        /* SATCHEL_KV_* */
-    const char *const *adapters; /* (adapter_count) paths of LoRA adapters in GGUF */
-    const float *adapter_scales; /* (adapter_count); NULL: 1 each */
+    /* (adapter_count) paths of LoRA adapters in GGUF */
+    const char *_Nullable const *_Nullable adapters;
+    const float *_Nullable adapter_scales; /* (adapter_count); NULL: 1 each */
     size_t adapter_count;
-    const char *chat_template; /* Jinja, instead of the file's own; NULL: the file's */
+    const char *_Nullable chat_template; /* Jinja, instead of the file's own; NULL: the file's */
     /* Both. */
     int32_t warm; /* 1: read all weights now, so that the first answer does not wait for storage */
     /* Embedders: values of a vector, its first so many, scaled to length 1 again; 0: all. For
      * models that are trained for it (EmbeddingGemma, nomic-embed-text v1.5). INVALID_ARGUMENT if
      * the model's vectors have less. */
     int32_t dimension;
-    satchel_progress_function progress; /* of warm: SATCHEL_PHASE_WARM, in bytes */
-    void *progress_user;
-    const satchel_cancel *cancel; /* of opening */
+    satchel_progress_function _Nullable progress; /* of warm: SATCHEL_PHASE_WARM, in bytes */
+    void *_Nullable progress_user;
+    const satchel_cancel *_Nullable cancel; /* of opening */
 } satchel_model_options;
 
 SATCHEL_API void satchel_model_options_init(satchel_model_options *options, size_t struct_size);
@@ -314,24 +331,25 @@ SATCHEL_API void satchel_model_options_init(satchel_model_options *options, size
  * Errors: NOT_FOUND, IO, DAMAGED (not GGUF, or lengths and offsets that contradict each other; says
  * where), UNSUPPORTED (names the architecture, tensor type or tokenizer), INVALID_ARGUMENT,
  * MEMORY_LIMIT, CANCELLED. The model may be used from many threads; calls queue for the pool. */
-SATCHEL_API satchel_status satchel_model_open(satchel_model **out, satchel_context *context,
-                                              const char *path,
-                                              const satchel_model_options *options,
-                                              satchel_error *error);
+SATCHEL_API satchel_status satchel_model_open(satchel_model *_Nullable *_Nonnull out,
+                                              satchel_context *context, const char *path,
+                                              const satchel_model_options *_Nullable options,
+                                              satchel_error *_Nullable error);
 /* As above from an open descriptor: `length` bytes at `offset` (0: to the end). The descriptor is
  * duplicated; the caller keeps its own. For Android assets and file providers. A model split into
  * parts is opened by path. */
-SATCHEL_API satchel_status satchel_model_open_fd(satchel_model **out, satchel_context *context,
-                                                 int32_t fd, uint64_t offset, uint64_t length,
-                                                 const satchel_model_options *options,
-                                                 satchel_error *error);
+SATCHEL_API satchel_status satchel_model_open_fd(satchel_model *_Nullable *_Nonnull out,
+                                                 satchel_context *context, int32_t fd,
+                                                 uint64_t offset, uint64_t length,
+                                                 const satchel_model_options *_Nullable options,
+                                                 satchel_error *_Nullable error);
 /* A model from an application's own embedder. The table is copied; `destroy` is called when the
  * last user is gone, also when this call fails. */
-SATCHEL_API satchel_status satchel_model_from_embedder(satchel_model **out,
+SATCHEL_API satchel_status satchel_model_from_embedder(satchel_model *_Nullable *_Nonnull out,
                                                        satchel_context *context,
                                                        const satchel_embedder *embedder,
-                                                       satchel_error *error);
-SATCHEL_API void satchel_model_close(satchel_model **model);
+                                                       satchel_error *_Nullable error);
+SATCHEL_API void satchel_model_close(satchel_model *_Nullable *_Nonnull model);
 
 typedef struct satchel_model_info {
     const char *name;         /* from the file; may be "" */
@@ -358,7 +376,7 @@ typedef struct satchel_model_info {
 /* Fills *info up to `size` bytes. Strings live as long as the model. */
 SATCHEL_API satchel_status satchel_model_get_info(const satchel_model *model,
                                                   satchel_model_info *info, size_t size,
-                                                  satchel_error *error);
+                                                  satchel_error *_Nullable error);
 
 /* What opening a file would take. */
 typedef struct satchel_model_need {
@@ -375,8 +393,8 @@ typedef struct satchel_model_need {
  * Errors: as satchel_model_open(). */
 SATCHEL_API satchel_status satchel_model_measure(satchel_context *context, const char *path,
                                                  satchel_model_need *need, size_t size,
-                                                 const satchel_model_options *options,
-                                                 satchel_error *error);
+                                                 const satchel_model_options *_Nullable options,
+                                                 satchel_error *_Nullable error);
 
 /* How well a generator foresees a text. */
 typedef struct satchel_perplexity {
@@ -392,17 +410,19 @@ typedef struct satchel_perplexity {
  * generator). */
 SATCHEL_API satchel_status satchel_model_embed(satchel_model *model, int32_t role,
                                                const satchel_text *texts, size_t n, float *out,
-                                               const satchel_cancel *cancel, satchel_error *error);
+                                               const satchel_cancel *_Nullable cancel,
+                                               satchel_error *_Nullable error);
 /* Token ids of a text, without truncation: an embedder's with its special tokens, a generator's as
  * satchel_generate() reads a prompt, with the token that begins a text where the file asks for one.
  * Special tokens spelled in the text are text. Writes at most `capacity` ids and the full count to
  * *count; call with capacity 0 to ask for the count. UNSUPPORTED for an application's model. */
 SATCHEL_API satchel_status satchel_model_tokenize(const satchel_model *model, const char *text,
-                                                  size_t length, int32_t *tokens, size_t capacity,
-                                                  size_t *count, satchel_error *error);
+                                                  size_t length, int32_t *_Nullable tokens,
+                                                  size_t capacity, size_t *count,
+                                                  satchel_error *_Nullable error);
 /* The vocabulary's piece for a token id, as the file spells it; lives as long as the model. NULL if
  * there is none. */
-SATCHEL_API const char *satchel_model_token(const satchel_model *model, int32_t token);
+SATCHEL_API const char *_Nullable satchel_model_token(const satchel_model *model, int32_t token);
 
 /* The text of tokens, as UTF-8: bytes that are no character become U+FFFD. Special tokens are left
  * out, or spelled if `special` is 1. Writes at most `capacity` bytes, without a NUL, and the full
@@ -410,23 +430,24 @@ SATCHEL_API const char *satchel_model_token(const satchel_model *model, int32_t 
  * vocabulary; WRONG_MODEL: an embedder; UNSUPPORTED: an application's generator. */
 SATCHEL_API satchel_status satchel_model_detokenize(const satchel_model *model,
                                                     const int32_t *tokens, size_t count,
-                                                    int32_t special, char *text, size_t capacity,
-                                                    size_t *length, satchel_error *error);
+                                                    int32_t special, char *_Nullable text,
+                                                    size_t capacity, size_t *length,
+                                                    satchel_error *_Nullable error);
 /* Logits of a generator from a file: (count, vocabulary_size) float, where row i scores what comes
  * behind tokens[0..i]. LIMIT: more tokens than the context has. Also WRONG_MODEL, UNSUPPORTED (an
  * application's), INVALID_ARGUMENT (an id past the vocabulary), CANCELLED, MEMORY_LIMIT. */
 SATCHEL_API satchel_status satchel_model_logits(satchel_model *model, const int32_t *tokens,
                                                 size_t count, float *logits,
-                                                const satchel_cancel *cancel, satchel_error *error);
+                                                const satchel_cancel *_Nullable cancel,
+                                                satchel_error *_Nullable error);
 /* Perplexity of a text under a generator from a file, in windows of the context's size that overlap
  * by half: each token is scored once, all but those of the first window with half a window before
  * them. *out is filled up to `size` bytes. progress (may be NULL): SATCHEL_PHASE_PREFILL, tokens
  * scored. INVALID_ARGUMENT: a text of fewer than two tokens. Other errors as above. */
-SATCHEL_API satchel_status satchel_model_perplexity(satchel_model *model, const char *text,
-                                                    size_t length, satchel_perplexity *out,
-                                                    size_t size, satchel_progress_function progress,
-                                                    void *user, const satchel_cancel *cancel,
-                                                    satchel_error *error);
+SATCHEL_API satchel_status satchel_model_perplexity(
+    satchel_model *model, const char *text, size_t length, satchel_perplexity *out, size_t size,
+    satchel_progress_function _Nullable progress, void *_Nullable user,
+    const satchel_cancel *_Nullable cancel, satchel_error *_Nullable error);
 
 /* ------------------------------------------------------------------ generate */
 
@@ -467,16 +488,18 @@ typedef struct satchel_generate_options {
     int32_t penalty_window; /* tokens back that penalties see; default 64; -1: all */
     int32_t reserved;
     uint64_t seed;
-    const int32_t *bias_tokens; /* (bias_count) token ids */
-    const float *biases;        /* (bias_count) added to their logits; -INFINITY: never */
+    const int32_t *_Nullable bias_tokens; /* (bias_count) token ids */
+    const float *_Nullable biases;        /* (bias_count) added to their logits; -INFINITY: never */
     size_t bias_count;
-    const char *const *stop; /* (stop_count) strings: the answer ends before the first found */
+    /* (stop_count) strings: the answer ends before the first found */
+    const char *_Nullable const *_Nullable stop;
     size_t stop_count;
-    const char *schema;  /* JSON Schema the answer must validate against; see docs/generate.md */
-    const char *grammar; /* or a grammar in GBNF that it must match */
-    int32_t overflow;    /* SATCHEL_OVERFLOW_* */
-    int32_t no_saved_kv; /* 1: neither read nor write the context's cache_dir */
-    const satchel_cancel *cancel;
+    /* JSON Schema the answer must validate against; see docs/generate.md */
+    const char *_Nullable schema;
+    const char *_Nullable grammar; /* or a grammar in GBNF that it must match */
+    int32_t overflow;              /* SATCHEL_OVERFLOW_* */
+    int32_t no_saved_kv;           /* 1: neither read nor write the context's cache_dir */
+    const satchel_cancel *_Nullable cancel;
 } satchel_generate_options;
 
 SATCHEL_API void satchel_generate_options_init(satchel_generate_options *options,
@@ -484,9 +507,10 @@ SATCHEL_API void satchel_generate_options_init(satchel_generate_options *options
 
 typedef struct satchel_chat_options {
     size_t struct_size;
-    const satchel_generate_options *generate; /* NULL: defaults */
-    const char *tools;                        /* JSON array for the template, or NULL */
-    const char *variables;   /* JSON object for the template ("enable_thinking": false), or NULL */
+    const satchel_generate_options *_Nullable generate; /* NULL: defaults */
+    const char *_Nullable tools;                        /* JSON array for the template, or NULL */
+    /* JSON object for the template ("enable_thinking": false), or NULL */
+    const char *_Nullable variables;
     int32_t continue_answer; /* 1: the last message is the assistant's, and is gone on with */
     int32_t reserved;
 } satchel_chat_options;
@@ -508,13 +532,14 @@ SATCHEL_API void satchel_chat_options_init(satchel_chat_options *options, size_t
  * keyword of the schema), LIMIT (see SATCHEL_OVERFLOW_ERROR; a max_tokens that is less than the
  * shortest answer the schema allows), CALLBACK; and while it runs: CANCELLED, MEMORY_LIMIT,
  * CALLBACK. */
-SATCHEL_API satchel_status satchel_generate(satchel_stream **out, satchel_model *model,
-                                            const char *prompt, size_t length,
-                                            const satchel_generate_options *options,
-                                            satchel_error *error);
-SATCHEL_API satchel_status satchel_chat(satchel_stream **out, satchel_model *model,
-                                        const char *messages, size_t length,
-                                        const satchel_chat_options *options, satchel_error *error);
+SATCHEL_API satchel_status satchel_generate(satchel_stream *_Nullable *_Nonnull out,
+                                            satchel_model *model, const char *prompt, size_t length,
+                                            const satchel_generate_options *_Nullable options,
+                                            satchel_error *_Nullable error);
+SATCHEL_API satchel_status satchel_chat(satchel_stream *_Nullable *_Nonnull out,
+                                        satchel_model *model, const char *messages, size_t length,
+                                        const satchel_chat_options *_Nullable options,
+                                        satchel_error *_Nullable error);
 
 /* What an application's generator is asked for. All it leads to lives until begin() returns, but
  * for `cancel`, which lives until end(). */
@@ -526,40 +551,43 @@ typedef struct satchel_generator_request {
     int32_t continue_answer; /* 1: the last message is the assistant's, and is gone on with */
     /* Never NULL. What the generator cannot honour it ignores; Satchel finds stop strings. */
     const satchel_generate_options *options;
-    const satchel_cancel *cancel; /* may be NULL */
+    const satchel_cancel *_Nullable cancel; /* may be NULL */
 } satchel_generator_request;
 
 /* A generator of the application's own: a platform's language model, another runtime, a server on
  * the device. Calls come one at a time, from any thread; several runs may be open at once. */
 typedef struct satchel_generator {
     size_t struct_size;
-    void *user;
+    void *_Nullable user;
     const char *id;         /* names model and settings */
     int32_t context_tokens; /* room for prompt and answer; at least 256 */
     int32_t reserved;
     /* Tokens of the text into *count. May be NULL: Satchel then estimates. Returns SATCHEL_OK or a
      * negative status. */
-    satchel_status (*count_tokens)(void *user, const char *text, size_t length, size_t *count);
+    satchel_status (*_Nullable count_tokens)(void *_Nullable user, const char *text, size_t length,
+                                             size_t *count);
     /* Starts an answer; *run is handed to next() and end(). Should return soon: a prompt is read in
      * the first next(). */
-    satchel_status (*begin)(void *user, const satchel_generator_request *request, void **run);
+    satchel_status (*begin)(void *_Nullable user, const satchel_generator_request *request,
+                            void *_Nullable *_Nonnull run);
     /* The next piece of text, which lives until the next call on the run; length 0: the end.
      * Satchel joins characters that are cut between pieces and replaces what is not UTF-8 by
      * U+FFFD. Poll request->cancel on long work and return SATCHEL_CANCELLED. */
-    satchel_status (*next)(void *user, void *run, const char **text, size_t *length);
+    satchel_status (*next)(void *_Nullable user, void *_Nullable run,
+                           const char *_Nullable *_Nonnull text, size_t *length);
     /* Called once for each begin() that succeeded, also in the middle of an answer. */
-    void (*end)(void *user, void *run);
+    void (*end)(void *_Nullable user, void *_Nullable run);
     /* Called once when the last object that uses the table is closed. May be NULL. */
-    void (*destroy)(void *user);
+    void (*_Nullable destroy)(void *_Nullable user);
 } satchel_generator;
 
 /* A model from an application's own generator, for satchel_generate(), satchel_chat() and
  * satchel_ask(). The table is copied; `destroy` is called when the last user is gone, also when
  * this call fails. */
-SATCHEL_API satchel_status satchel_model_from_generator(satchel_model **out,
+SATCHEL_API satchel_status satchel_model_from_generator(satchel_model *_Nullable *_Nonnull out,
                                                         satchel_context *context,
                                                         const satchel_generator *generator,
-                                                        satchel_error *error);
+                                                        satchel_error *_Nullable error);
 
 /* ------------------------------------------------------------------ reader table */
 
@@ -576,8 +604,8 @@ typedef struct satchel_locator {
     int32_t kind; /* SATCHEL_LOCATOR_* */
     int32_t reserved;
     int64_t number;
-    int64_t start;     /* byte offset into the text */
-    const char *label; /* UTF-8, may be NULL */
+    int64_t start;               /* byte offset into the text */
+    const char *_Nullable label; /* UTF-8, may be NULL */
 } satchel_locator;
 
 /* What a reader calls to hand over its text. Valid only inside read(). */
@@ -596,28 +624,30 @@ typedef struct satchel_reader_sink {
  * readers (text, Markdown, HTML) come last. */
 typedef struct satchel_reader {
     size_t struct_size;
-    void *user;
-    const char *id;          /* "pdfkit" */
-    const char *media_types; /* space-separated: "application/pdf" */
-    const char *extensions;  /* space-separated without dots: "pdf"; may be NULL */
+    void *_Nullable user;
+    const char *id;                   /* "pdfkit" */
+    const char *media_types;          /* space-separated: "application/pdf" */
+    const char *_Nullable extensions; /* space-separated without dots: "pdf"; may be NULL */
     /* Reads `length` bytes at `data` of the given media type. Return SATCHEL_OK, or a negative
      * status (SATCHEL_UNSUPPORTED: let the next reader try) after writing a message of at most
      * message_size bytes. */
-    satchel_status (*read)(void *user, const char *media_type, const void *data, size_t length,
-                           const satchel_reader_sink *sink, char *message, size_t message_size);
-    void (*destroy)(void *user); /* may be NULL */
+    satchel_status (*read)(void *_Nullable user, const char *media_type, const void *data,
+                           size_t length, const satchel_reader_sink *sink, char *message,
+                           size_t message_size);
+    void (*_Nullable destroy)(void *_Nullable user); /* may be NULL */
 } satchel_reader;
 
 /* ------------------------------------------------------------------ store */
 
 typedef struct satchel_store_options {
     size_t struct_size;
-    satchel_model *model; /* the embedder; NULL: keyword search only. The store holds a reference */
+    /* the embedder; NULL: keyword search only. The store holds a reference */
+    satchel_model *_Nullable model;
     int32_t read_only;    /* 1: never write; on read-only media too */
     int32_t must_exist;   /* 1: NOT_FOUND instead of creating */
     int32_t chunk_tokens; /* target size of a chunk; default: the model's max_tokens, else 256 */
     int32_t reserved;
-    const void *encryption_key; /* reserved: UNSUPPORTED unless NULL */
+    const void *_Nullable encryption_key; /* reserved: UNSUPPORTED unless NULL */
     size_t encryption_key_size;
 } satchel_store_options;
 
@@ -627,27 +657,29 @@ SATCHEL_API void satchel_store_options_init(satchel_store_options *options, size
  * writer, in one process or many. Errors: NOT_FOUND, NOT_A_STORE, TOO_NEW, DAMAGED, LOCKED,
  * PERMISSION, IO, DISK_FULL, UNSUPPORTED. A model other than the one the store's vectors were made
  * with is accepted: keywords serve, and satchel_store_maintain() embeds again. */
-SATCHEL_API satchel_status satchel_store_open(satchel_store **out, satchel_context *context,
-                                              const char *path,
-                                              const satchel_store_options *options,
-                                              satchel_error *error);
-SATCHEL_API void satchel_store_close(satchel_store **store);
+SATCHEL_API satchel_status satchel_store_open(satchel_store *_Nullable *_Nonnull out,
+                                              satchel_context *context, const char *path,
+                                              const satchel_store_options *_Nullable options,
+                                              satchel_error *_Nullable error);
+SATCHEL_API void satchel_store_close(satchel_store *_Nullable *_Nonnull store);
 
 /* Registers a reader for this store's adds and syncs. The table is copied; `destroy` is called when
  * the store closes, also when this call fails. */
 SATCHEL_API satchel_status satchel_store_add_reader(satchel_store *store,
                                                     const satchel_reader *reader,
-                                                    satchel_error *error);
+                                                    satchel_error *_Nullable error);
 
 typedef struct satchel_add_options {
     size_t struct_size;
-    const char *title;      /* default: the reader's, else the last part of the id */
-    const char *metadata;   /* flat JSON object: strings, numbers, booleans, arrays of strings */
-    const char *media_type; /* for add_text: "text/plain" (default), "text/markdown", "text/html" */
-    int64_t modified_ms;    /* Unix time in milliseconds; default: now */
+    const char *_Nullable title; /* default: the reader's, else the last part of the id */
+    /* flat JSON object: strings, numbers, booleans, arrays of strings */
+    const char *_Nullable metadata;
+    /* for add_text: "text/plain" (default), "text/markdown", "text/html" */
+    const char *_Nullable media_type;
+    int64_t modified_ms;     /* Unix time in milliseconds; default: now */
     int32_t defer_embedding; /* 1: keywords now, vectors at satchel_store_maintain() */
     int32_t must_be_new;     /* 1: EXISTS instead of replacing a document of the same id */
-    const satchel_cancel *cancel;
+    const satchel_cancel *_Nullable cancel;
 } satchel_add_options;
 
 SATCHEL_API void satchel_add_options_init(satchel_add_options *options, size_t struct_size);
@@ -660,35 +692,36 @@ SATCHEL_API void satchel_add_options_init(satchel_add_options *options, size_t s
  * keyword. */
 SATCHEL_API satchel_status satchel_store_add_text(satchel_store *store, const char *id,
                                                   const char *text, size_t length,
-                                                  const satchel_add_options *options,
-                                                  satchel_error *error);
+                                                  const satchel_add_options *_Nullable options,
+                                                  satchel_error *_Nullable error);
 /* As add_text, for the bytes of a file. `media_type` chooses the reader; NULL: by the id's
  * extension, else by looking at the bytes. Text in UTF-8, UTF-16 (BOM) or, failing both,
  * Windows-1252/Latin-1. */
 SATCHEL_API satchel_status satchel_store_add_bytes(satchel_store *store, const char *id,
-                                                   const char *media_type, const void *data,
-                                                   size_t length,
-                                                   const satchel_add_options *options,
-                                                   satchel_error *error);
+                                                   const char *_Nullable media_type,
+                                                   const void *_Nullable data, size_t length,
+                                                   const satchel_add_options *_Nullable options,
+                                                   satchel_error *_Nullable error);
 /* As add_bytes, read from a descriptor: `length` bytes at `offset` (0: to the end). The caller
  * keeps the descriptor. */
 SATCHEL_API satchel_status satchel_store_add_fd(satchel_store *store, const char *id,
-                                                const char *media_type, int32_t fd, uint64_t offset,
-                                                uint64_t length, const satchel_add_options *options,
-                                                satchel_error *error);
+                                                const char *_Nullable media_type, int32_t fd,
+                                                uint64_t offset, uint64_t length,
+                                                const satchel_add_options *_Nullable options,
+                                                satchel_error *_Nullable error);
 /* Removes a document, its chunks, keywords and vectors. NOT_FOUND if there is none. */
 SATCHEL_API satchel_status satchel_store_remove(satchel_store *store, const char *id,
-                                                satchel_error *error);
+                                                satchel_error *_Nullable error);
 
 typedef struct satchel_sync_options {
     size_t struct_size;
-    const char *root;        /* name of the root; default: the folder's own name */
-    int32_t keep_missing;    /* 1: never remove documents whose files are gone */
-    int32_t allow_removals;  /* 1: also when more than a fifth of the root would go */
-    int32_t defer_embedding; /* 1: stop after keywords */
-    int32_t include_hidden;  /* 1: files and folders whose name starts with a dot too */
-    int64_t max_file_bytes;  /* larger files are reported and passed over; default 256 MiB */
-    satchel_cancel *cancel;
+    const char *_Nullable root; /* name of the root; default: the folder's own name */
+    int32_t keep_missing;       /* 1: never remove documents whose files are gone */
+    int32_t allow_removals;     /* 1: also when more than a fifth of the root would go */
+    int32_t defer_embedding;    /* 1: stop after keywords */
+    int32_t include_hidden;     /* 1: files and folders whose name starts with a dot too */
+    int64_t max_file_bytes;     /* larger files are reported and passed over; default 256 MiB */
+    satchel_cancel *_Nullable cancel;
 } satchel_sync_options;
 
 SATCHEL_API void satchel_sync_options_init(satchel_sync_options *options, size_t struct_size);
@@ -702,21 +735,25 @@ SATCHEL_API void satchel_sync_options_init(satchel_sync_options *options, size_t
  * from the first next() while another sync holds the store. CONFIRM_REMOVALS, before anything is
  * removed, if more than a fifth of a root of over five documents would go. A symbolic link is
  * followed only when it is `path` itself. */
-SATCHEL_API satchel_status satchel_store_sync(satchel_stream **out, satchel_store *store,
-                                              const char *path, const satchel_sync_options *options,
-                                              satchel_error *error);
+SATCHEL_API satchel_status satchel_store_sync(satchel_stream *_Nullable *_Nonnull out,
+                                              satchel_store *store, const char *path,
+                                              const satchel_sync_options *_Nullable options,
+                                              satchel_error *_Nullable error);
 
 /* The store's roots, by index: name, the path it was last synced from, and how many documents it
  * has. Strings are cut at the given sizes at a character border. NOT_FOUND past the last. */
-SATCHEL_API satchel_status satchel_store_get_root(satchel_store *store, size_t index, char *name,
-                                                  size_t name_size, char *path, size_t path_size,
-                                                  int64_t *documents, satchel_error *error);
+SATCHEL_API satchel_status satchel_store_get_root(satchel_store *store, size_t index,
+                                                  char *_Nullable name, size_t name_size,
+                                                  char *_Nullable path, size_t path_size,
+                                                  int64_t *_Nullable documents,
+                                                  satchel_error *_Nullable error);
 
 /* Embeds what is pending for at most budget_ms milliseconds (0: until done). *pending, if not NULL,
  * gets the number of chunks still to embed. NO_MODEL if the store has no model. */
 SATCHEL_API satchel_status satchel_store_maintain(satchel_store *store, int64_t budget_ms,
-                                                  const satchel_cancel *cancel, int64_t *pending,
-                                                  satchel_error *error);
+                                                  const satchel_cancel *_Nullable cancel,
+                                                  int64_t *_Nullable pending,
+                                                  satchel_error *_Nullable error);
 
 typedef struct satchel_store_stats {
     int64_t documents;
@@ -733,21 +770,23 @@ typedef struct satchel_store_stats {
 } satchel_store_stats;
 
 SATCHEL_API satchel_status satchel_store_get_stats(satchel_store *store, satchel_store_stats *stats,
-                                                   size_t size, satchel_error *error);
+                                                   size_t size, satchel_error *_Nullable error);
 
 /* Called once for each problem found; return non-zero to stop. */
-typedef int32_t (*satchel_problem_function)(void *user, const char *problem);
+typedef int32_t (*satchel_problem_function)(void *_Nullable user, const char *problem);
 
 /* Checks the whole store: SQLite's own check, keywords against text, chunk bounds, vectors (finite,
  * unit length, right dimension), nothing orphaned. *problems gets their number. Reads only. */
 SATCHEL_API satchel_status satchel_store_verify(satchel_store *store,
-                                                satchel_problem_function report, void *user,
-                                                int64_t *problems, satchel_error *error);
+                                                satchel_problem_function _Nullable report,
+                                                void *_Nullable user, int64_t *_Nullable problems,
+                                                satchel_error *_Nullable error);
 
 /* Copies the store as it is now into a new file at `path` while others may read and write. EXISTS
  * if there is one. */
 SATCHEL_API satchel_status satchel_store_backup(satchel_store *store, const char *path,
-                                                const satchel_cancel *cancel, satchel_error *error);
+                                                const satchel_cancel *_Nullable cancel,
+                                                satchel_error *_Nullable error);
 
 /* ------------------------------------------------------------------ documents */
 
@@ -760,34 +799,36 @@ typedef struct satchel_document {
     int64_t chunks;
     int64_t chunks_embedded;
     int64_t modified_ms;
-    const char *failure; /* NULL, or why the last sync could not read it */
+    const char *_Nullable failure; /* NULL, or why the last sync could not read it */
 } satchel_document;
 
 typedef struct satchel_list_options {
     size_t struct_size;
-    const char *filter; /* JSON; see docs/filters.md */
-    int64_t limit;      /* default: all */
+    const char *_Nullable filter; /* JSON; see docs/filters.md */
+    int64_t limit;                /* default: all */
     int64_t offset;
 } satchel_list_options;
 
 SATCHEL_API void satchel_list_options_init(satchel_list_options *options, size_t struct_size);
 
 /* The documents of a store, by id. */
-SATCHEL_API satchel_status satchel_store_list(satchel_documents **out, satchel_store *store,
-                                              const satchel_list_options *options,
-                                              satchel_error *error);
+SATCHEL_API satchel_status satchel_store_list(satchel_documents *_Nullable *_Nonnull out,
+                                              satchel_store *store,
+                                              const satchel_list_options *_Nullable options,
+                                              satchel_error *_Nullable error);
 SATCHEL_API size_t satchel_documents_count(const satchel_documents *documents);
 /* Strings live as long as the list. */
 SATCHEL_API satchel_status satchel_documents_get(const satchel_documents *documents, size_t index,
                                                  satchel_document *out, size_t size,
-                                                 satchel_error *error);
-SATCHEL_API void satchel_documents_close(satchel_documents **documents);
+                                                 satchel_error *_Nullable error);
+SATCHEL_API void satchel_documents_close(satchel_documents *_Nullable *_Nonnull documents);
 
 /* The stored text of a document. Writes at most `capacity` bytes from byte `start` on, and the
  * text's whole length in bytes to *length. */
 SATCHEL_API satchel_status satchel_document_text(satchel_store *store, const char *id,
-                                                 int64_t start, char *text, size_t capacity,
-                                                 int64_t *length, satchel_error *error);
+                                                 int64_t start, char *_Nullable text,
+                                                 size_t capacity, int64_t *length,
+                                                 satchel_error *_Nullable error);
 
 /* ------------------------------------------------------------------ search */
 
@@ -800,10 +841,10 @@ enum {
 
 typedef struct satchel_search_options {
     size_t struct_size;
-    int32_t mode;       /* SATCHEL_SEARCH_* */
-    int32_t k;          /* hits wanted; default 10, at most 10,000 */
-    const char *filter; /* JSON; see docs/filters.md */
-    const satchel_cancel *cancel;
+    int32_t mode;                 /* SATCHEL_SEARCH_* */
+    int32_t k;                    /* hits wanted; default 10, at most 10,000 */
+    const char *_Nullable filter; /* JSON; see docs/filters.md */
+    const satchel_cancel *_Nullable cancel;
 } satchel_search_options;
 
 SATCHEL_API void satchel_search_options_init(satchel_search_options *options, size_t struct_size);
@@ -835,20 +876,22 @@ typedef struct satchel_hit {
 
 /* Finds the k best chunks. The query is plain text, never a query syntax. Errors: INVALID_TEXT,
  * INVALID_FILTER, NO_MODEL, CANCELLED, CALLBACK, IO, DAMAGED. An empty query has no hits. */
-SATCHEL_API satchel_status satchel_search(satchel_results **out, satchel_store *store,
-                                          const char *query, const satchel_search_options *options,
-                                          satchel_error *error);
+SATCHEL_API satchel_status satchel_search(satchel_results *_Nullable *_Nonnull out,
+                                          satchel_store *store, const char *query,
+                                          const satchel_search_options *_Nullable options,
+                                          satchel_error *_Nullable error);
 SATCHEL_API size_t satchel_results_count(const satchel_results *results);
 /* The mode that served: SATCHEL_SEARCH_KEYWORD for a hybrid search without vectors. */
 SATCHEL_API int32_t satchel_results_mode(const satchel_results *results);
 /* Fills *hit up to `size` bytes. Strings live as long as the results. NOT_FOUND past the last. */
 SATCHEL_API satchel_status satchel_results_get(const satchel_results *results, size_t index,
-                                               satchel_hit *hit, size_t size, satchel_error *error);
+                                               satchel_hit *hit, size_t size,
+                                               satchel_error *_Nullable error);
 /* The match-th range of the document's text that a query term matches within hit `index`. */
 SATCHEL_API satchel_status satchel_results_get_match(const satchel_results *results, size_t index,
                                                      size_t match, satchel_range *range,
-                                                     satchel_error *error);
-SATCHEL_API void satchel_results_close(satchel_results **results);
+                                                     satchel_error *_Nullable error);
+SATCHEL_API void satchel_results_close(satchel_results *_Nullable *_Nonnull results);
 
 /* ------------------------------------------------------------------ ask */
 
@@ -877,20 +920,21 @@ typedef struct satchel_ask_options {
     int32_t search_mode;   /* SATCHEL_SEARCH_* */
     int32_t k;             /* passages looked at; default 6 */
     int32_t max_sentences; /* extractive: quoted at most; default 3, at most 16 */
-    const char *filter;
+    const char *_Nullable filter;
     float refusal_threshold; /* 0: default; negative: never refuse */
     int32_t reserved;
-    const satchel_cancel *cancel;
+    const satchel_cancel *_Nullable cancel;
     /* With a language model. */
-    satchel_model *generator; /* answers in its own words; NULL: extractive. The stream holds a
-                               * reference */
+    /* answers in its own words; NULL: extractive. The stream holds a
+     * reference */
+    satchel_model *_Nullable generator;
     /* Of the answer; copied. NULL: the likeliest token each time, 512 at most, or a quarter of the
      * context if that is less. */
-    const satchel_generate_options *generate;
+    const satchel_generate_options *_Nullable generate;
     /* JSON array of earlier messages, oldest first: objects with "role", "user" or "assistant", and
      * "content", a string. NULL: none. */
-    const char *history;
-    const char *prompt;     /* JSON, see docs/prompts.md; NULL: satchel_prompt_default() */
+    const char *_Nullable history;
+    const char *_Nullable prompt; /* JSON, see docs/prompts.md; NULL: satchel_prompt_default() */
     int32_t context_tokens; /* of the prompt at most; default: the generator's less max_tokens */
     int32_t reserved2;
 } satchel_ask_options;
@@ -909,9 +953,10 @@ SATCHEL_API void satchel_ask_options_init(satchel_ask_options *options, size_t s
  * comes, with SATCHEL_REASON_DECLINED. Errors: as satchel_search() and satchel_chat();
  * INVALID_ARGUMENT (prompt or history), LIMIT (no room for a sentence of a passage), WRONG_MODEL
  * (the generator is an embedder), NO_MODEL (mode GENERATED without a generator). */
-SATCHEL_API satchel_status satchel_ask(satchel_stream **out, satchel_store *store,
-                                       const char *question, const satchel_ask_options *options,
-                                       satchel_error *error);
+SATCHEL_API satchel_status satchel_ask(satchel_stream *_Nullable *_Nonnull out,
+                                       satchel_store *store, const char *question,
+                                       const satchel_ask_options *_Nullable options,
+                                       satchel_error *_Nullable error);
 
 /* The prompt used where options give none: JSON, see docs/prompts.md. Static string. */
 SATCHEL_API const char *satchel_prompt_default(void);
@@ -927,11 +972,11 @@ typedef struct satchel_prepared satchel_prepared;
  * tokens are then what counts, and it is asked for nothing else. Without one they are estimated,
  * rather too many than too few. Weak evidence is no error: info.refused says so. Errors: as
  * satchel_ask(). */
-SATCHEL_API satchel_status satchel_ask_prepare(satchel_prepared **out, satchel_store *store,
-                                               const char *question,
-                                               const satchel_ask_options *options,
-                                               satchel_error *error);
-SATCHEL_API void satchel_prepared_close(satchel_prepared **prepared);
+SATCHEL_API satchel_status satchel_ask_prepare(satchel_prepared *_Nullable *_Nonnull out,
+                                               satchel_store *store, const char *question,
+                                               const satchel_ask_options *_Nullable options,
+                                               satchel_error *_Nullable error);
+SATCHEL_API void satchel_prepared_close(satchel_prepared *_Nullable *_Nonnull prepared);
 
 typedef struct satchel_prepared_info {
     const char *messages; /* JSON array of objects with "role" and "content", both strings; lives as
@@ -948,7 +993,7 @@ typedef struct satchel_prepared_info {
 /* Fills *info up to `size` bytes. */
 SATCHEL_API satchel_status satchel_prepared_get_info(const satchel_prepared *prepared,
                                                      satchel_prepared_info *info, size_t size,
-                                                     satchel_error *error);
+                                                     satchel_error *_Nullable error);
 /* The passages found, also those that did not fit. Borrowed: do not close. */
 SATCHEL_API const satchel_results *satchel_prepared_results(const satchel_prepared *prepared);
 
@@ -960,7 +1005,8 @@ typedef struct satchel_passage {
 /* Passage `number`, from 1 as the messages number them. NOT_FOUND past the last. */
 SATCHEL_API satchel_status satchel_prepared_get_passage(const satchel_prepared *prepared,
                                                         size_t number, satchel_passage *out,
-                                                        size_t size, satchel_error *error);
+                                                        size_t size,
+                                                        satchel_error *_Nullable error);
 
 /* Takes the model's text so far, all of it each time, and gives a stream of the events that are new:
  * MODE (SATCHEL_ANSWER_EXTERNAL) and HITS in the first, REFUSAL too if the evidence is weak, then
@@ -968,10 +1014,10 @@ SATCHEL_API satchel_status satchel_prepared_get_passage(const satchel_prepared *
  * the next. A text cut within a character is fine. `final`: 1: the text is complete; what was held
  * back comes, and DONE says SATCHEL_FINISH_END. Errors: INVALID_ARGUMENT (the text does not begin
  * with what was given before, or follows a final one), INVALID_TEXT. */
-SATCHEL_API satchel_status satchel_prepared_resolve(satchel_stream **out,
+SATCHEL_API satchel_status satchel_prepared_resolve(satchel_stream *_Nullable *_Nonnull out,
                                                     satchel_prepared *prepared, const char *text,
                                                     size_t length, int32_t final,
-                                                    satchel_error *error);
+                                                    satchel_error *_Nullable error);
 
 /* ------------------------------------------------------------------ streams */
 
@@ -1028,11 +1074,12 @@ typedef struct satchel_event_citation {
     int64_t chunk;
     satchel_range source; /* range of the document's text that is quoted or cited */
     int32_t hit;          /* index into the hits event's results */
-    int32_t verified; /* 1: the answer's range, or all quoted in it, is the source's byte for byte */
-    float score;      /* of the sentence; comparable within one answer only. Generated and
+    int32_t
+        verified;    /* 1: the answer's range, or all quoted in it, is the source's byte for byte */
+    float score;     /* of the sentence; comparable within one answer only. Generated and
                        * external: terms shared with the source, 0 to 1 */
-    int32_t page;     /* 0 if unknown */
-    int64_t time_ms;  /* -1 if unknown */
+    int32_t page;    /* 0 if unknown */
+    int64_t time_ms; /* -1 if unknown */
 } satchel_event_citation;
 
 typedef struct satchel_event_refusal {
@@ -1085,22 +1132,22 @@ typedef struct satchel_event_done {
 typedef struct satchel_event {
     int32_t kind; /* SATCHEL_EVENT_* */
     int32_t reserved;
-    const satchel_event_mode *mode;
-    const satchel_results *hits; /* borrowed: do not close */
-    const satchel_event_token *token;
-    const satchel_event_citation *citation;
-    const satchel_event_refusal *refusal;
-    const satchel_event_progress *progress;
-    const satchel_event_file *file;
-    const satchel_event_done *done;
+    const satchel_event_mode *_Nullable mode;
+    const satchel_results *_Nullable hits; /* borrowed: do not close */
+    const satchel_event_token *_Nullable token;
+    const satchel_event_citation *_Nullable citation;
+    const satchel_event_refusal *_Nullable refusal;
+    const satchel_event_progress *_Nullable progress;
+    const satchel_event_file *_Nullable file;
+    const satchel_event_done *_Nullable done;
 } satchel_event;
 
 /* Works until the next event and fills *event up to `size` bytes. After DONE it gives DONE again;
  * after an error every call returns that error. */
 SATCHEL_API satchel_status satchel_stream_next(satchel_stream *stream, satchel_event *event,
-                                               size_t size, satchel_error *error);
+                                               size_t size, satchel_error *_Nullable error);
 /* Ends the work where it stands; what was committed stays. */
-SATCHEL_API void satchel_stream_close(satchel_stream **stream);
+SATCHEL_API void satchel_stream_close(satchel_stream *_Nullable *_Nonnull stream);
 
 /* ------------------------------------------------------------------ clustering */
 
@@ -1111,15 +1158,17 @@ typedef struct satchel_points {
     uint64_t count;    /* N */
     int32_t dimension; /* D: 1 to 65,536 */
     int32_t reserved;
-    const float *rows; /* (count, dimension) in memory, or mapped by the caller */
-    size_t stride;     /* rows only: floats from one row to the next; 0: dimension */
-    const char *path;  /* a local file with the rows as little-endian float32, read in blocks */
-    uint64_t offset;   /* path only: bytes before the first row in that file */
+    const float *_Nullable rows; /* (count, dimension) in memory, or mapped by the caller */
+    size_t stride;               /* rows only: floats from one row to the next; 0: dimension */
+    /* a local file with the rows as little-endian float32, read in blocks */
+    const char *_Nullable path;
+    uint64_t offset; /* path only: bytes before the first row in that file */
     /* Writes rows first .. first + count - 1 to out: (count, dimension). Called in several passes
      * over the points, with rising `first` in each, and for single rows while seeding; always with
      * the same answer. It runs on the calling thread. Returns SATCHEL_OK or a negative status. */
-    satchel_status (*read)(void *user, uint64_t first, size_t count, float *out);
-    void *user;
+    satchel_status (*_Nullable read)(void *_Nullable user, uint64_t first, size_t count,
+                                     float *out);
+    void *_Nullable user;
 } satchel_points;
 
 enum {
@@ -1159,7 +1208,7 @@ typedef struct satchel_kmeans_progress {
     double shift;       /* root of the summed squared movement of the centroids */
     int64_t elapsed_ms;
 } satchel_kmeans_progress;
-typedef int32_t (*satchel_kmeans_progress_function)(void *user,
+typedef int32_t (*satchel_kmeans_progress_function)(void *_Nullable user,
                                                     const satchel_kmeans_progress *progress);
 
 typedef struct satchel_kmeans_options {
@@ -1169,7 +1218,7 @@ typedef struct satchel_kmeans_options {
     int32_t mode;       /* SATCHEL_KMEANS_EXACT or _FAST */
     int32_t init;       /* SATCHEL_INIT_* */
     /* (k, dimension); read before `centroids` is written: may be the same array. */
-    const float *initial;
+    const float *_Nullable initial;
     /* Stops when shift² <= tolerance · mean variance of the D coordinates. 0: only when no label
      * changes. Compared exactly: same result everywhere. */
     double tolerance;
@@ -1178,9 +1227,9 @@ typedef struct satchel_kmeans_options {
     uint64_t memory_budget;
     int32_t threads; /* at most; default: the context's */
     int32_t reserved;
-    satchel_kmeans_progress_function progress;
-    void *progress_user;
-    const satchel_cancel *cancel;
+    satchel_kmeans_progress_function _Nullable progress;
+    void *_Nullable progress_user;
+    const satchel_cancel *_Nullable cancel;
 } satchel_kmeans_options;
 
 SATCHEL_API void satchel_kmeans_options_init(satchel_kmeans_options *options, size_t struct_size);
@@ -1213,10 +1262,10 @@ SATCHEL_API size_t satchel_kmeans_default_k(uint64_t count);
  * the need), CANCELLED, CALLBACK (a read function failed), NOT_FOUND, IO, DAMAGED (a
  * file too short). */
 SATCHEL_API satchel_status satchel_kmeans(satchel_context *context, const satchel_points *points,
-                                          size_t k, float *centroids, int32_t *labels,
-                                          satchel_kmeans_info *info, size_t info_size,
-                                          const satchel_kmeans_options *options,
-                                          satchel_error *error);
+                                          size_t k, float *centroids, int32_t *_Nullable labels,
+                                          satchel_kmeans_info *_Nullable info, size_t info_size,
+                                          const satchel_kmeans_options *_Nullable options,
+                                          satchel_error *_Nullable error);
 
 /* Labels points by their nearest of k given centroids: same score, ties and bits as above, and k
  * may be larger than count. labels: (count), may be NULL. distances: (count), squared distance (or
@@ -1224,10 +1273,10 @@ SATCHEL_API satchel_status satchel_kmeans(satchel_context *context, const satche
  * threads and cancel are read: it is one pass, without progress. */
 SATCHEL_API satchel_status satchel_kmeans_assign(satchel_context *context,
                                                  const satchel_points *points, size_t k,
-                                                 const float *centroids, int32_t *labels,
-                                                 double *distances,
-                                                 const satchel_kmeans_options *options,
-                                                 satchel_error *error);
+                                                 const float *centroids, int32_t *_Nullable labels,
+                                                 double *_Nullable distances,
+                                                 const satchel_kmeans_options *_Nullable options,
+                                                 satchel_error *_Nullable error);
 
 /* ------------------------------------------------------------------ inspect */
 
@@ -1235,9 +1284,10 @@ SATCHEL_API satchel_status satchel_kmeans_assign(satchel_context *context,
 
 /* Reads the keys and the list of tensors; of a model split into parts, of all parts. Errors: as
  * satchel_model_open() for a file. One thread at a time. */
-SATCHEL_API satchel_status satchel_gguf_open(satchel_gguf **out, satchel_context *context,
-                                             const char *path, satchel_error *error);
-SATCHEL_API void satchel_gguf_close(satchel_gguf **gguf);
+SATCHEL_API satchel_status satchel_gguf_open(satchel_gguf *_Nullable *_Nonnull out,
+                                             satchel_context *context, const char *path,
+                                             satchel_error *_Nullable error);
+SATCHEL_API void satchel_gguf_close(satchel_gguf *_Nullable *_Nonnull gguf);
 
 typedef struct satchel_gguf_info {
     int32_t version; /* of the format */
@@ -1274,13 +1324,13 @@ typedef struct satchel_gguf_tensor {
  * handle, a key's value until the next satchel_gguf_get_key(). `limit`: elements of an array and
  * bytes of a string that are shown at most; 0: 16 and 1,024; SIZE_MAX: all. */
 SATCHEL_API satchel_status satchel_gguf_get_info(const satchel_gguf *gguf, satchel_gguf_info *info,
-                                                 size_t size, satchel_error *error);
+                                                 size_t size, satchel_error *_Nullable error);
 SATCHEL_API satchel_status satchel_gguf_get_key(satchel_gguf *gguf, size_t index, size_t limit,
                                                 satchel_gguf_key *key, size_t size,
-                                                satchel_error *error);
+                                                satchel_error *_Nullable error);
 SATCHEL_API satchel_status satchel_gguf_get_tensor(const satchel_gguf *gguf, size_t index,
                                                    satchel_gguf_tensor *out, size_t size,
-                                                   satchel_error *error);
+                                                   satchel_error *_Nullable error);
 
 /* ------------------------------------------------------------------ topics */
 
@@ -1293,10 +1343,10 @@ typedef struct satchel_topics_options {
     int32_t mode;       /* SATCHEL_KMEANS_EXACT or _FAST */
     int32_t reserved;
     uint64_t seed;
-    const char *filter; /* JSON; see docs/filters.md */
-    satchel_progress_function progress;
-    void *progress_user;
-    const satchel_cancel *cancel;
+    const char *_Nullable filter; /* JSON; see docs/filters.md */
+    satchel_progress_function _Nullable progress;
+    void *_Nullable progress_user;
+    const satchel_cancel *_Nullable cancel;
 } satchel_topics_options;
 
 SATCHEL_API void satchel_topics_options_init(satchel_topics_options *options, size_t struct_size);
@@ -1308,9 +1358,10 @@ SATCHEL_API void satchel_topics_options_init(satchel_topics_options *options, si
  * the call: 4 bytes · chunks · dimension. No transaction is open while it computes; the embedder is
  * asked for the sentences' vectors.
  * Errors: NO_MODEL, INVALID_FILTER, CANCELLED, MEMORY_LIMIT, CALLBACK, IO, DAMAGED. */
-SATCHEL_API satchel_status satchel_store_topics(satchel_topics **out, satchel_store *store,
-                                                const satchel_topics_options *options,
-                                                satchel_error *error);
+SATCHEL_API satchel_status satchel_store_topics(satchel_topics *_Nullable *_Nonnull out,
+                                                satchel_store *store,
+                                                const satchel_topics_options *_Nullable options,
+                                                satchel_error *_Nullable error);
 
 typedef struct satchel_topics_info {
     int64_t chunks;     /* grouped */
@@ -1323,15 +1374,16 @@ typedef struct satchel_topics_info {
 
 typedef struct satchel_topic {
     const char *label; /* its most telling words: "lease, deposit, rent"; "" if there are none */
-    const char *const *words; /* (word_count) the same, one by one */
+    const char *_Nullable const *_Nullable words; /* (word_count) the same, one by one */
     size_t word_count;
-    int64_t chunks;        /* in it */
-    double share;          /* of all chunks grouped */
-    double cohesion;       /* mean cosine of its chunks with the centroid */
-    const float *centroid; /* (info.dimension), length 1: its inner product with a vector is the
+    int64_t chunks;  /* in it */
+    double share;    /* of all chunks grouped */
+    double cohesion; /* mean cosine of its chunks with the centroid */
+    const float
+        *_Nullable centroid; /* (info.dimension), length 1: its inner product with a vector is the
                                cosine */
-    size_t document_count; /* for satchel_topics_get_document() */
-    size_t sentence_count; /* for satchel_topics_get_sentence() */
+    size_t document_count;   /* for satchel_topics_get_document() */
+    size_t sentence_count;   /* for satchel_topics_get_sentence() */
 } satchel_topic;
 
 typedef struct satchel_topic_document {
@@ -1361,17 +1413,26 @@ SATCHEL_API size_t satchel_topics_count(const satchel_topics *topics);
  * its sentences nearest to the centroid first, without near-duplicates. */
 SATCHEL_API satchel_status satchel_topics_get_info(const satchel_topics *topics,
                                                    satchel_topics_info *info, size_t size,
-                                                   satchel_error *error);
+                                                   satchel_error *_Nullable error);
 SATCHEL_API satchel_status satchel_topics_get(const satchel_topics *topics, size_t index,
                                               satchel_topic *topic, size_t size,
-                                              satchel_error *error);
+                                              satchel_error *_Nullable error);
 SATCHEL_API satchel_status satchel_topics_get_document(const satchel_topics *topics, size_t index,
                                                        size_t document, satchel_topic_document *out,
-                                                       size_t size, satchel_error *error);
+                                                       size_t size, satchel_error *_Nullable error);
 SATCHEL_API satchel_status satchel_topics_get_sentence(const satchel_topics *topics, size_t index,
                                                        size_t sentence, satchel_topic_sentence *out,
-                                                       size_t size, satchel_error *error);
-SATCHEL_API void satchel_topics_close(satchel_topics **topics);
+                                                       size_t size, satchel_error *_Nullable error);
+SATCHEL_API void satchel_topics_close(satchel_topics *_Nullable *_Nonnull topics);
+
+#if defined(__clang__)
+#pragma clang assume_nonnull end
+#pragma clang diagnostic pop
+#elif defined(SATCHEL_UNDEFINE_NULLABLE)
+#undef SATCHEL_UNDEFINE_NULLABLE
+#undef _Nullable
+#undef _Nonnull
+#endif
 
 #ifdef __cplusplus
 }

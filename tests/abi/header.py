@@ -9,6 +9,8 @@ import re
 def _without_comments(path):
     with open(path, encoding="utf-8") as file:
         text = re.sub(r"/\*.*?\*/", " ", file.read(), flags=re.S)
+    # Marks of what may be NULL do not change what is declared.
+    text = re.sub(r"\b_(?:Nullable|Nonnull)\b", "", text)
     return re.sub(r"//[^\n]*", " ", text)
 
 

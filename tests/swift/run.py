@@ -92,6 +92,7 @@ class Package:
         description = self.lib / "pkgconfig" / "satchel.pc"
         description.write_text(re.sub(r"^prefix=.*$", f"prefix={prefix}", description.read_text(),
                                       flags=re.M))
+        self._forget_old_header(prefix / "include" / "satchel.h")
         self.environment = {
             **os.environ, "PKG_CONFIG_PATH": str(description.parent),
             "LD_LIBRARY_PATH": str(self.lib),
@@ -100,6 +101,16 @@ class Package:
         if self.options.model:
             self.environment["SATCHEL_TEST_MODEL"] = str(Path(self.options.model).resolve())
         return ""
+
+    def _forget_old_header(self, header):
+        """SwiftPM does not see that a system library's header has changed: then all is built anew."""
+        module = self.root / "bindings/swift/Sources/CSatchel/module.modulemap"
+        digest = hashlib.sha256(header.read_bytes() + module.read_bytes()).hexdigest()
+        stamp = self.work / "header.stamp"
+        if not stamp.exists() or stamp.read_text() != digest:
+            for old in (*self.work.glob("build*"), self.work / "consumer"):
+                shutil.rmtree(old, ignore_errors=True)
+            stamp.write_text(digest)
 
     def swift(self, *arguments, scratch=None, cwd=None):
         return run(["swift", *arguments, "--scratch-path", scratch or self.scratch,

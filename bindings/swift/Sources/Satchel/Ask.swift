@@ -29,7 +29,7 @@ public struct AskOptions: Sendable {
     public init() {}
 
     func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_ask_options {
-        var raw = satchel_ask_options()
+        var raw = zeroed(satchel_ask_options.self)
         satchel_ask_options_init(&raw, MemoryLayout<satchel_ask_options>.size)
         raw.mode = mode?.rawValue ?? 0
         raw.search_mode = searchMode?.rawValue ?? 0
@@ -147,7 +147,7 @@ public final class PreparedQuestion: Sendable {
         let handle = Handle(made, "the prepared question") { satchel_prepared_close($0) }
         self.handle = handle
         self.context = context
-        var raw = satchel_prepared_info()
+        var raw = zeroed(satchel_prepared_info.self)
         try check {
             satchel_prepared_get_info(made, &raw, MemoryLayout<satchel_prepared_info>.size, $0)
         }
@@ -156,10 +156,9 @@ public final class PreparedQuestion: Sendable {
         promptTokens = Int(raw.prompt_tokens)
         refused = raw.refused == 0 ? nil : Reason(rawValue: raw.refused)
         confidence = raw.confidence
-        let found: OpaquePointer? = satchel_prepared_results(made)
-        results = try SearchResults(found!)
+        results = try SearchResults(satchel_prepared_results(made))
         passages = try (0..<Int(raw.passages)).map { index in
-            var passage = satchel_passage()
+            var passage = zeroed(satchel_passage.self)
             try check {
                 satchel_prepared_get_passage(
                     made, index + 1, &passage, MemoryLayout<satchel_passage>.size, $0)
@@ -189,7 +188,7 @@ public final class PreparedQuestion: Sendable {
                 defer { satchel_stream_close(&stream) }
                 var events: [AnswerEvent] = []
                 while true {
-                    var event = satchel_event()
+                    var event = zeroed(satchel_event.self)
                     try check {
                         satchel_stream_next(stream!, &event, MemoryLayout<satchel_event>.size, $0)
                     }

@@ -80,7 +80,7 @@ public final class Context: Sendable {
     /// Opens a context. No thread is started before it is needed.
     public init(_ options: ContextOptions = ContextOptions()) throws {
         let scratch = Scratch()
-        var raw = satchel_context_options()
+        var raw = zeroed(satchel_context_options.self)
         satchel_context_options_init(&raw, MemoryLayout<satchel_context_options>.size)
         raw.threads = try orDefault(options.threads, "threads")
         raw.cpu_level = options.cpuLevel ?? 0

@@ -98,7 +98,7 @@ extension Store {
     ) async throws -> [Document] {
         try await call { store, _ in
             let scratch = Scratch()
-            var raw = satchel_list_options()
+            var raw = zeroed(satchel_list_options.self)
             satchel_list_options_init(&raw, MemoryLayout<satchel_list_options>.size)
             raw.filter = try scratch.maybe(filter?.json, "the filter")
             raw.limit = Int64(limit ?? 0)
@@ -109,7 +109,7 @@ extension Store {
             }
             defer { satchel_documents_close(&list) }
             return try (0..<satchel_documents_count(list!)).map { index in
-                var document = satchel_document()
+                var document = zeroed(satchel_document.self)
                 try check {
                     satchel_documents_get(
                         list!, index, &document, MemoryLayout<satchel_document>.size, $0)
@@ -170,7 +170,7 @@ extension Store {
     /// What the store holds.
     public func stats() async throws -> StoreStats {
         try await call { store, _ in
-            var raw = satchel_store_stats()
+            var raw = zeroed(satchel_store_stats.self)
             try check {
                 satchel_store_get_stats(store, &raw, MemoryLayout<satchel_store_stats>.size, $0)
             }

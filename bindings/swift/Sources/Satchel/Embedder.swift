@@ -48,9 +48,9 @@ final class EmbedderTable: Sendable {
     static func open(_ embedder: any Embedder, _ context: Context) throws -> Handle {
         let scratch = Scratch()
         let table = EmbedderTable(embedder)
-        var raw = satchel_embedder()
+        var raw = zeroed(satchel_embedder.self)
         raw.struct_size = MemoryLayout<satchel_embedder>.size
-        raw.id = try scratch.maybe(embedder.id, "the embedder's id")
+        raw.id = try scratch.string(embedder.id, "the embedder's id")
         raw.dimension = try orDefault(embedder.dimension, "dimension")
         raw.max_tokens = try orDefault(embedder.maxTokens, "maxTokens")
         if embedder is any TokenCounting {
@@ -60,15 +60,17 @@ final class EmbedderTable: Sendable {
         }
         if embedder is any VocabularyCoverage {
             raw.coverage = { user, text, length, share in
-                guard let covers = EmbedderTable.of(user).embedder as? any VocabularyCoverage,
-                    let share = optional(share)
-                else { return satchel_status(SATCHEL_CALLBACK) }
+                guard let covers = EmbedderTable.of(user).embedder as? any VocabularyCoverage else {
+                    return satchel_status(SATCHEL_CALLBACK)
+                }
                 let given = swift(text, length)
-                return answering { share.pointee = try awaiting { try await covers.coverage(of: given) } }
+                return answering {
+                    share.pointee = try awaiting { try await covers.coverage(of: given) }
+                }
             }
         }
         raw.embed = { user, role, texts, count, out, cancel in
-            EmbedderTable.of(user).embed(role, optional(texts), count, optional(out), cancel)
+            EmbedderTable.of(user).embed(role, texts, count, out, cancel)
         }
         raw.destroy = { user in Unmanaged<EmbedderTable>.fromOpaque(user!).release() }
         raw.user = Unmanaged.passRetained(table).toOpaque()
@@ -87,10 +89,9 @@ final class EmbedderTable: Sendable {
     }
 
     private func embed(
-        _ role: Int32, _ texts: UnsafePointer<satchel_text>?, _ count: Int,
-        _ out: UnsafeMutablePointer<Float>?, _ cancel: OpaquePointer?
+        _ role: Int32, _ texts: UnsafePointer<satchel_text>, _ count: Int,
+        _ out: UnsafeMutablePointer<Float>, _ cancel: OpaquePointer?
     ) -> satchel_status {
-        guard let texts, let out else { return satchel_status(SATCHEL_OK) }
         let given = (0..<count).map { swift(texts[$0].data, texts[$0].length) }
         return answering {
             let vectors = try awaiting(cancel: cancel) { [embedder] in
@@ -114,10 +115,6 @@ final class EmbedderTable: Sendable {
 
 // MARK: - For all tables
 
-/// A pointer that may be NULL, however the header is annotated.
-func optional<T>(_ pointer: UnsafePointer<T>?) -> UnsafePointer<T>? { pointer }
-func optional<T>(_ pointer: UnsafeMutablePointer<T>?) -> UnsafeMutablePointer<T>? { pointer }
-
 /// Runs a callback's work and answers with a status; what it throws is kept for the caller.
 func answering(_ work: () throws -> Void) -> satchel_status {
     do {
@@ -129,10 +126,10 @@ func answering(_ work: () throws -> Void) -> satchel_status {
 }
 
 func countTokens(
-    _ counter: any Sendable, _ text: UnsafePointer<CChar>?, _ length: Int,
-    _ count: UnsafeMutablePointer<Int>?
+    _ counter: any Sendable, _ text: UnsafePointer<CChar>, _ length: Int,
+    _ count: UnsafeMutablePointer<Int>
 ) -> satchel_status {
-    guard let counts = counter as? any TokenCounting, let count else {
+    guard let counts = counter as? any TokenCounting else {
         return satchel_status(SATCHEL_CALLBACK)
     }
     let given = swift(text, length)

@@ -196,7 +196,7 @@ private final class Pull<Element: Sendable>: @unchecked Sendable {
             do {
                 guard let opened = try opened ?? open() else { return leave() }
                 self.opened = opened
-                var event = satchel_event()
+                var event = zeroed(satchel_event.self)
                 try check {
                     satchel_stream_next(opened.stream, &event, MemoryLayout<satchel_event>.size, $0)
                 }

@@ -76,7 +76,7 @@ public struct GGUF: Sendable {
     }
 
     private init(_ file: OpaquePointer, _ limit: Int) throws {
-        var info = satchel_gguf_info()
+        var info = zeroed(satchel_gguf_info.self)
         try check { satchel_gguf_get_info(file, &info, MemoryLayout<satchel_gguf_info>.size, $0) }
         version = Int(info.version)
         parts = Int(info.parts)
@@ -84,7 +84,7 @@ public struct GGUF: Sendable {
         tensorBytes = Int(info.tensor_bytes)
         parameterCount = Int(info.parameter_count)
         keys = try (0..<Int(info.key_count)).map { index in
-            var key = satchel_gguf_key()
+            var key = zeroed(satchel_gguf_key.self)
             try check {
                 satchel_gguf_get_key(
                     file, index, limit, &key, MemoryLayout<satchel_gguf_key>.size, $0)
@@ -95,7 +95,7 @@ public struct GGUF: Sendable {
                 isCut: key.cut != 0, part: Int(key.part))
         }
         tensors = try (0..<Int(info.tensor_count)).map { index in
-            var tensor = satchel_gguf_tensor()
+            var tensor = zeroed(satchel_gguf_tensor.self)
             try check {
                 satchel_gguf_get_tensor(
                     file, index, &tensor, MemoryLayout<satchel_gguf_tensor>.size, $0)

@@ -71,7 +71,7 @@ public struct GenerateOptions: Sendable {
     }
 
     func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_generate_options {
-        var raw = satchel_generate_options()
+        var raw = zeroed(satchel_generate_options.self)
         satchel_generate_options_init(&raw, MemoryLayout<satchel_generate_options>.size)
         raw.max_tokens = try orDefault(maxTokens, "maxTokens")
         raw.trust_prompt = flag(trustPrompt)
@@ -158,7 +158,7 @@ extension Model {
                 context: context.handle,
                 open: { [handle] cancel in
                     let scratch = Scratch()
-                    var raw = satchel_chat_options()
+                    var raw = zeroed(satchel_chat_options.self)
                     satchel_chat_options_init(&raw, MemoryLayout<satchel_chat_options>.size)
                     raw.generate = scratch.value(try options.generate.raw(scratch, cancel))
                     raw.tools = try scratch.maybe(options.tools, "the tools")
@@ -219,7 +219,7 @@ extension Model {
             let scratch = Scratch()
             var raw = try options.raw(scratch, cancel)
             let file = try scratch.string(path, "the path")
-            var need = satchel_model_need()
+            var need = zeroed(satchel_model_need.self)
             try withExtendedLifetime(scratch) {
                 try context.handle.use { owner in
                     try check {
@@ -280,7 +280,7 @@ extension Model {
         try await call { model, cancel in
             let scratch = Scratch()
             let target = progress.map { scratch.object(ProgressTarget($0)) }
-            var raw = satchel_perplexity()
+            var raw = zeroed(satchel_perplexity.self)
             try withExtendedLifetime(scratch) {
                 try withText(text) { text, length in
                     try check {

@@ -52,10 +52,10 @@ public struct GeneratorRequest: Sendable {
         let json = Data(swift(raw.messages, raw.messages_length).utf8)
         messages = try JSONDecoder().decode([ChatMessage].self, from: json)
         maxTokens = raw.max_tokens < 0 ? nil : Int(raw.max_tokens)
-        let options = optional(raw.options)?.pointee
-        temperature = options?.temperature ?? 0
-        seed = options?.seed ?? 0
-        schema = options?.schema.map { String(cString: $0) }
+        let options = raw.options.pointee
+        temperature = options.temperature
+        seed = options.seed
+        schema = options.schema.map { String(cString: $0) }
         continuesAnswer = raw.continue_answer != 0
     }
 }
@@ -98,9 +98,9 @@ private final class GeneratorTable: Sendable {
 
     static func open(_ generator: any Generator, _ context: Context) throws -> Handle {
         let scratch = Scratch()
-        var raw = satchel_generator()
+        var raw = zeroed(satchel_generator.self)
         raw.struct_size = MemoryLayout<satchel_generator>.size
-        raw.id = try scratch.maybe(generator.id, "the generator's id")
+        raw.id = try scratch.string(generator.id, "the generator's id")
         raw.context_tokens = try orDefault(generator.contextTokens, "contextTokens")
         if generator is any TokenCounting {
             raw.count_tokens = { user, text, length, count in
@@ -108,10 +108,7 @@ private final class GeneratorTable: Sendable {
             }
         }
         raw.begin = { user, request, run in
-            guard let request = optional(request), let run = optional(run) else {
-                return satchel_status(SATCHEL_CALLBACK)
-            }
-            return answering {
+            answering {
                 let asked = try GeneratorRequest(request.pointee)
                 let started = GeneratorRun.start(
                     GeneratorTable.of(user).generator, asked, request.pointee.cancel)
@@ -119,9 +116,6 @@ private final class GeneratorTable: Sendable {
             }
         }
         raw.next = { _, run, text, length in
-            guard let text = optional(text), let length = optional(length) else {
-                return satchel_status(SATCHEL_CALLBACK)
-            }
             let run = Unmanaged<GeneratorRun>.fromOpaque(run!).takeUnretainedValue()
             return answering {
                 let piece = try run.next()

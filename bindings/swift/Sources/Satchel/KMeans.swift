@@ -116,7 +116,7 @@ public struct KMeansOptions: Sendable {
     public init() {}
 
     func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_kmeans_options {
-        var raw = satchel_kmeans_options()
+        var raw = zeroed(satchel_kmeans_options.self)
         satchel_kmeans_options_init(&raw, MemoryLayout<satchel_kmeans_options>.size)
         raw.iterations = try orNone(iterations, "iterations")
         raw.objective = objective?.rawValue ?? 0
@@ -130,7 +130,7 @@ public struct KMeansOptions: Sendable {
         if let progress {
             raw.progress_user = scratch.object(KMeansTarget(progress))
             raw.progress = { user, progress in
-                guard let user, let progress = optional(progress) else { return 0 }
+                guard let user else { return 0 }
                 Unmanaged<KMeansTarget>.fromOpaque(user).takeUnretainedValue()
                     .report(KMeansProgress(progress.pointee))
                 return 0
@@ -218,7 +218,7 @@ public struct KMeans: Sendable {
             var raw = try options.raw(scratch, cancel)
             var centroids = [Float](repeating: 0, count: k * dimension)
             var labels = [Int32](repeating: 0, count: rows)
-            var info = satchel_kmeans_info()
+            var info = zeroed(satchel_kmeans_info.self)
             try withExtendedLifetime(scratch) {
                 try context.handle.use { owner in
                     try withPoints(points, dimension, rows) { given in
@@ -277,7 +277,7 @@ public struct KMeans: Sendable {
         _ body: (UnsafePointer<satchel_points>) throws -> Void
     ) throws {
         try numbers.withUnsafeBufferPointer { buffer in
-            var points = satchel_points()
+            var points = zeroed(satchel_points.self)
             points.struct_size = MemoryLayout<satchel_points>.size
             points.count = UInt64(rows)
             points.dimension = try orDefault(dimension, "dimension")

@@ -135,7 +135,7 @@ public struct ModelOptions: Sendable {
     public init() {}
 
     func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_model_options {
-        var raw = satchel_model_options()
+        var raw = zeroed(satchel_model_options.self)
         satchel_model_options_init(&raw, MemoryLayout<satchel_model_options>.size)
         raw.query_prefix = try scratch.maybe(queryPrefix, "queryPrefix")
         raw.document_prefix = try scratch.maybe(documentPrefix, "documentPrefix")
@@ -169,7 +169,7 @@ final class ProgressTarget: Sendable {
     init(_ report: @escaping @Sendable (WorkProgress) -> Void) { self.report = report }
 
     static let function: satchel_progress_function = { user, progress in
-        guard let user, let progress = optional(progress) else { return 0 }
+        guard let user else { return 0 }
         let target = Unmanaged<ProgressTarget>.fromOpaque(user).takeUnretainedValue()
         target.report(WorkProgress(progress.pointee))
         return 0
@@ -248,7 +248,7 @@ public final class Model: Sendable {
         self.handle = handle
         self.context = context
         info = try handle.use { model in
-            var raw = satchel_model_info()
+            var raw = zeroed(satchel_model_info.self)
             try check {
                 satchel_model_get_info(model, &raw, MemoryLayout<satchel_model_info>.size, $0)
             }

@@ -48,16 +48,16 @@ private final class ReaderTable: Sendable {
 
     static func add(_ reader: any Reader, to store: OpaquePointer) throws {
         let scratch = Scratch()
-        var raw = satchel_reader()
+        var raw = zeroed(satchel_reader.self)
         raw.struct_size = MemoryLayout<satchel_reader>.size
-        raw.id = try scratch.maybe(reader.id, "the reader's id")
-        raw.media_types = try scratch.maybe(
+        raw.id = try scratch.string(reader.id, "the reader's id")
+        raw.media_types = try scratch.string(
             reader.mediaTypes.joined(separator: " "), "mediaTypes")
         raw.extensions = try scratch.maybe(
             reader.fileExtensions.joined(separator: " "), "fileExtensions")
         raw.read = { user, type, data, length, sink, message, size in
             let table = Unmanaged<ReaderTable>.fromOpaque(user!).takeUnretainedValue()
-            return table.read(swift(type), data, length, optional(sink), optional(message), size)
+            return table.read(swift(type), data, length, sink, message, size)
         }
         raw.destroy = { user in Unmanaged<ReaderTable>.fromOpaque(user!).release() }
         raw.user = Unmanaged.passRetained(ReaderTable(reader)).toOpaque()
@@ -68,12 +68,11 @@ private final class ReaderTable: Sendable {
     }
 
     private func read(
-        _ type: String, _ data: UnsafeRawPointer?, _ length: Int,
-        _ sink: UnsafePointer<satchel_reader_sink>?, _ message: UnsafeMutablePointer<CChar>?,
+        _ type: String, _ data: UnsafeRawPointer, _ length: Int,
+        _ sink: UnsafePointer<satchel_reader_sink>, _ message: UnsafeMutablePointer<CChar>,
         _ size: Int
     ) -> satchel_status {
-        guard let sink else { return satchel_status(SATCHEL_CALLBACK) }
-        let bytes = data.map { Data(bytes: $0, count: length) } ?? Data()
+        let bytes = Data(bytes: data, count: length)
         do {
             let parts = try awaiting { [reader] in try await reader.read(bytes, mediaType: type) }
             for part in parts {
@@ -102,7 +101,7 @@ private final class ReaderTable: Sendable {
     private func locate(
         _ kind: Int, _ number: Int, _ label: String?, _ sink: satchel_reader_sink
     ) -> satchel_status {
-        var place = satchel_locator()
+        var place = zeroed(satchel_locator.self)
         place.kind = Int32(kind)
         place.number = Int64(number)
         guard let label else { return sink.locate(sink.sink, &place) }
@@ -113,8 +112,8 @@ private final class ReaderTable: Sendable {
     }
 
     /// At most `size` bytes with the NUL, not cut within a character.
-    private func write(_ text: String, _ message: UnsafeMutablePointer<CChar>?, _ size: Int) {
-        guard let message, size > 0 else { return }
+    private func write(_ text: String, _ message: UnsafeMutablePointer<CChar>, _ size: Int) {
+        guard size > 0 else { return }
         var length = 0
         for character in text.replacingOccurrences(of: "\0", with: " ").unicodeScalars {
             let bytes = Array(String(character).utf8)

@@ -74,7 +74,7 @@ public struct Hit: Sendable, Hashable, Identifiable {
     }
 
     init(_ results: OpaquePointer, _ index: Int) throws {
-        var raw = satchel_hit()
+        var raw = zeroed(satchel_hit.self)
         try check { satchel_results_get(results, index, &raw, MemoryLayout<satchel_hit>.size, $0) }
         documentID = swift(raw.document_id)
         title = swift(raw.title)
@@ -85,7 +85,7 @@ public struct Hit: Sendable, Hashable, Identifiable {
         var matches: [TextRange] = []
         matches.reserveCapacity(raw.match_count)
         for match in 0..<raw.match_count {
-            var place = satchel_range()
+            var place = zeroed(satchel_range.self)
             try check { satchel_results_get_match(results, index, match, &place, $0) }
             matches.append(TextRange(place))
         }
@@ -137,7 +137,7 @@ extension Store {
     ) async throws -> SearchResults {
         try await cancellable(context.handle) { [handle] cancel in
             let scratch = Scratch()
-            var raw = satchel_search_options()
+            var raw = zeroed(satchel_search_options.self)
             satchel_search_options_init(&raw, MemoryLayout<satchel_search_options>.size)
             raw.k = try orDefault(limit, "limit")
             raw.mode = mode?.rawValue ?? 0

@@ -42,7 +42,7 @@ public struct AddOptions: Sendable {
     fileprivate func raw(_ scratch: Scratch, _ cancel: OpaquePointer, text: Bool) throws
         -> satchel_add_options
     {
-        var raw = satchel_add_options()
+        var raw = zeroed(satchel_add_options.self)
         satchel_add_options_init(&raw, MemoryLayout<satchel_add_options>.size)
         raw.title = try scratch.maybe(title, "the title")
         let json = try metadataJSON ?? (metadata.isEmpty ? nil : JSON.text(metadata))
@@ -109,7 +109,7 @@ public final class Store: Sendable {
         let context = try context ?? embedder?.context ?? Context.shared()
         let opened = try await offPool {
             let scratch = Scratch()
-            var raw = satchel_store_options()
+            var raw = zeroed(satchel_store_options.self)
             satchel_store_options_init(&raw, MemoryLayout<satchel_store_options>.size)
             raw.read_only = flag(options.readOnly)
             raw.must_exist = flag(options.mustExist)
@@ -192,12 +192,9 @@ public final class Store: Sendable {
             let type = try scratch.maybe(options.mediaType, "mediaType")
             try withExtendedLifetime(scratch) {
                 try data.withUnsafeBytes { bytes in
-                    // An empty buffer may have no address; the library wants one.
-                    try withUnsafePointer(to: 0 as UInt8) { none in
-                        let start = bytes.baseAddress ?? UnsafeRawPointer(none)
-                        try check {
-                            satchel_store_add_bytes(store, name, type, start, bytes.count, &raw, $0)
-                        }
+                    try check {
+                        satchel_store_add_bytes(
+                            store, name, type, bytes.baseAddress, bytes.count, &raw, $0)
                     }
                 }
             }
@@ -251,7 +248,7 @@ public final class Store: Sendable {
                 context: context.handle,
                 open: { [handle] cancel in
                     let scratch = Scratch()
-                    var raw = satchel_sync_options()
+                    var raw = zeroed(satchel_sync_options.self)
                     satchel_sync_options_init(&raw, MemoryLayout<satchel_sync_options>.size)
                     raw.root = try scratch.maybe(options.root, "root")
                     raw.keep_missing = flag(options.keepMissing)

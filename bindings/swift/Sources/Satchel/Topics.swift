@@ -25,7 +25,7 @@ public struct TopicsOptions: Sendable {
     public init() {}
 
     func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_topics_options {
-        var raw = satchel_topics_options()
+        var raw = zeroed(satchel_topics_options.self)
         satchel_topics_options_init(&raw, MemoryLayout<satchel_topics_options>.size)
         raw.k = try orDefault(count, "count")
         raw.words = try orDefault(words, "words")
@@ -124,7 +124,7 @@ public struct Topics: Sendable, RandomAccessCollection {
     public subscript(index: Int) -> Topic { topics[index] }
 
     init(_ raw: OpaquePointer) throws {
-        var info = satchel_topics_info()
+        var info = zeroed(satchel_topics_info.self)
         try check {
             satchel_topics_get_info(raw, &info, MemoryLayout<satchel_topics_info>.size, $0)
         }
@@ -140,12 +140,12 @@ public struct Topics: Sendable, RandomAccessCollection {
     }
 
     private static func topic(_ raw: OpaquePointer, _ index: Int, _ dimension: Int) throws -> Topic {
-        var topic = satchel_topic()
+        var topic = zeroed(satchel_topic.self)
         try check {
             satchel_topics_get(raw, index, &topic, MemoryLayout<satchel_topic>.size, $0)
         }
-        let words = optional(topic.words)
-        let centroid = optional(topic.centroid)
+        let words = topic.words
+        let centroid = topic.centroid
         return Topic(
             label: swift(topic.label),
             words: words.map { words in (0..<topic.word_count).map { swift(words[$0]) } } ?? [],
@@ -158,7 +158,7 @@ public struct Topics: Sendable, RandomAccessCollection {
     private static func document(
         _ raw: OpaquePointer, _ index: Int, _ number: Int
     ) throws -> TopicDocument {
-        var document = satchel_topic_document()
+        var document = zeroed(satchel_topic_document.self)
         try check {
             satchel_topics_get_document(
                 raw, index, number, &document, MemoryLayout<satchel_topic_document>.size, $0)
@@ -171,7 +171,7 @@ public struct Topics: Sendable, RandomAccessCollection {
     private static func sentence(
         _ raw: OpaquePointer, _ index: Int, _ number: Int
     ) throws -> TopicSentence {
-        var sentence = satchel_topic_sentence()
+        var sentence = zeroed(satchel_topic_sentence.self)
         try check {
             satchel_topics_get_sentence(
                 raw, index, number, &sentence, MemoryLayout<satchel_topic_sentence>.size, $0)
