@@ -167,11 +167,11 @@ public final class PreparedQuestion: Sendable {
         }
     }
 
-    /// The events that are new in the model's text so far.
+    /// The events that are new in the model's text so far. The last one is always `done`.
     ///
     /// - Parameters:
     ///   - text: All of the model's text so far, only ever longer.
-    ///   - isFinal: The text is complete. Only then the last event is `done`.
+    ///   - isFinal: The text is complete: what was held back comes, too.
     public func resolve(_ text: String, isFinal: Bool = false) async throws -> [AnswerEvent] {
         try Task.checkCancellation()
         return try await offPool { [self] in
@@ -192,11 +192,8 @@ public final class PreparedQuestion: Sendable {
                     try check {
                         satchel_stream_next(stream!, &event, MemoryLayout<satchel_event>.size, $0)
                     }
-                    let done = event.kind == Int32(SATCHEL_EVENT_DONE)
-                    if !done || isFinal, let made = try AnswerEvent.read(event) {
-                        events.append(made)
-                    }
-                    if done { return events }
+                    if let made = try AnswerEvent.read(event) { events.append(made) }
+                    if event.kind == Int32(SATCHEL_EVENT_DONE) { return events }
                 }
             }
         }
@@ -248,6 +245,8 @@ where Pieces.Element == String {
                     isOver = true
                 }
                 events = try await question.resolve(text, isFinal: isOver)[...]
+                // Of the whole answer there is one end.
+                if !isOver, case .done? = events.last { events.removeLast() }
             }
             return events.popFirst()
         }

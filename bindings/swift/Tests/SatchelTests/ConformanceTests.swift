@@ -44,7 +44,7 @@ private struct ConformanceEmbedder: Embedder, TokenCounting {
 private struct ConformanceGenerator: Generator, TokenCounting {
     let id = "script"
     let contextTokens = 2048
-    let pieces: [String]
+    let pieces: [String?]  // nil: it fails here
 
     func countTokens(of text: String) async throws -> Int { (text.utf8.count + 3) / 4 }
 
@@ -52,7 +52,12 @@ private struct ConformanceGenerator: Generator, TokenCounting {
         _ request: GeneratorRequest
     ) async throws -> AsyncThrowingStream<String, any Error> {
         AsyncThrowingStream { continuation in
-            for piece in pieces { continuation.yield(piece) }
+            for piece in pieces {
+                guard let piece else {
+                    return continuation.finish(throwing: Refused(why: "by script"))
+                }
+                continuation.yield(piece)
+            }
             continuation.finish()
         }
     }
@@ -255,7 +260,7 @@ private final class Run {
         var generator: Model?
         if let pieces = step["pieces"]?.array {
             generator = try await Model(
-                generator: ConformanceGenerator(pieces: pieces.compactMap(\.string)),
+                generator: ConformanceGenerator(pieces: pieces.map(\.string)),
                 context: context)
         }
         let stream = try open().ask(
