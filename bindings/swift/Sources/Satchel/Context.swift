@@ -151,12 +151,27 @@ private final class SharedContext: @unchecked Sendable {
 private final class LogTarget: Sendable {
     let log: @Sendable (LogLevel, String) -> Void
 
+    private final class Kept: @unchecked Sendable {
+        private let lock = NSLock()
+        private var targets: [LogTarget] = []
+
+        func add(_ target: LogTarget) {
+            lock.lock()
+            targets.append(target)
+            lock.unlock()
+        }
+    }
+
+    private static let kept = Kept()
+
     private init(_ log: @escaping @Sendable (LogLevel, String) -> Void) { self.log = log }
 
     static func keep(_ log: @escaping @Sendable (LogLevel, String) -> Void)
         -> UnsafeMutableRawPointer
     {
-        Unmanaged.passRetained(LogTarget(log)).toOpaque()
+        let target = LogTarget(log)
+        kept.add(target)
+        return Unmanaged.passUnretained(target).toOpaque()
     }
 
     static func of(_ user: UnsafeMutableRawPointer?) -> LogTarget? {
