@@ -1,0 +1,37 @@
+package dev.satchel
+
+import dev.satchel.internal.NativeCancel
+
+/**
+ * Ends blocking calls and streams that were given it, from any thread: they throw [CancelledException]
+ * within the time of one token or one batch. Once cancelled it stays so. Coroutines need none: there the
+ * job is cancelled.
+ */
+public class CancelSignal {
+    private var cancelled = false
+    private val running = ArrayList<NativeCancel>(1)
+
+    /** Whether [cancel] was called. */
+    public val isCancelled: Boolean
+        @Synchronized get() = cancelled
+
+    /** Cancels what runs with this signal, and what will. */
+    @Synchronized
+    public fun cancel() {
+        cancelled = true
+        running.forEach { it.fire() }
+    }
+
+    @JvmSynthetic
+    @Synchronized
+    internal fun add(cancel: NativeCancel) {
+        running.add(cancel)
+        if (cancelled) cancel.fire()
+    }
+
+    @JvmSynthetic
+    @Synchronized
+    internal fun remove(cancel: NativeCancel) {
+        running.remove(cancel)
+    }
+}

@@ -1,0 +1,129 @@
+package dev.satchel
+
+import dev.satchel.internal.Handle
+import dev.satchel.internal.LogCallback
+import dev.satchel.internal.Native
+import dev.satchel.internal.Request
+import java.util.concurrent.atomic.AtomicInteger
+
+/** The library itself. */
+public object Satchel {
+    /** Its version: "0.1.0". */
+    @JvmStatic
+    public val version: String get() = Request(0).send(Native::version).string()
+
+    /** Whether it is at least this version. */
+    @JvmStatic
+    @JvmOverloads
+    public fun isAtLeast(major: Int, minor: Int = 0, patch: Int = 0): Boolean =
+        Request(12).int(major).int(minor).int(patch).send(Native::versionAtLeast).flag()
+
+    /** Whether it was built with a feature: "encoder", "faiss", "generator", "html", "kmeans", "markdown", "stemmers". */
+    @JvmStatic
+    public fun has(feature: String): Boolean = Request().text(feature).send(Native::hasFeature).flag()
+
+    /** The prompt that questions are asked with: JSON, see docs/prompts.md. */
+    @JvmStatic
+    public val defaultPrompt: String get() = Request(0).send(Native::promptDefault).string()
+}
+
+/** Takes messages for developers. It must not call Satchel; it may be called from any thread. */
+public fun interface Logger {
+    /** Takes one message. */
+    public fun log(level: LogLevel, message: String)
+}
+
+/** How a [Context] works. What is null is left to the library. */
+public class ContextOptions {
+    /** Threads that compute; 1 starts none. */
+    public var threads: Int? = null
+
+    /** A ceiling of the processor's abilities, SATCHEL_CPU_*: for tests and measurements. */
+    public var cpuLevel: Int? = null
+
+    /** Bytes that Satchel may hold at most. */
+    public var memoryLimit: Long? = null
+
+    /** Takes messages for developers. */
+    public var logger: Logger? = null
+
+    /** How much the logger is told. */
+    public var logLevel: LogLevel? = null
+
+    /** Whether messages may hold paths, ids and text of the user's. */
+    public var logContent: Boolean = false
+
+    /** Folder where generators save what they have read; the app's cache folder is one. */
+    public var cacheDirectory: String? = null
+
+    /** Bytes in it at most. */
+    public var cacheLimit: Long? = null
+
+    /** Nothing is saved with less free on the volume. */
+    public var cacheFreeFloor: Long? = null
+}
+
+/**
+ * Memory, threads and limits that models and stores share. An app needs one, and has it without asking:
+ * [shared] serves where none is given. It may be closed before what was opened on it.
+ */
+public class Context @JvmOverloads constructor(options: ContextOptions = ContextOptions()) : AutoCloseable {
+    @get:JvmSynthetic
+    internal val handle: Handle
+    private val log: Long
+
+    // This context, what is open on it, and calls that open something: the last releases the logger.
+    private val users = AtomicInteger(0)
+
+    init {
+        val reply = Request().int(options.threads).int(options.cpuLevel).long(options.memoryLimit)
+            .int(options.logLevel?.code).flag(options.logContent).text(options.cacheDirectory)
+            .long(options.cacheLimit).long(options.cacheFreeFloor)
+            .send(Native::contextOpen, callback = options.logger?.let(::LogCallback))
+        val pointer = reply.long()
+        log = reply.long()
+        handle = Handle(this, pointer, "the context", Native::contextClose)
+    }
+
+    private fun info() = handle.use { Request(8).long(it).send(Native::contextInfo) }
+
+    /** Bytes that Satchel holds now. */
+    public val memory: Long get() = info().long()
+
+    /** Bytes that Satchel held at most. */
+    public val memoryPeak: Long get() = info().also { it.long() }.long()
+
+    /** Threads that compute. */
+    public val threads: Int get() = info().also { repeat(2) { _ -> it.long() } }.int()
+
+    /** The processor's abilities in use, SATCHEL_CPU_*. */
+    public val cpuLevel: Int get() = info().also { repeat(2) { _ -> it.long() } }.also { it.int() }.int()
+
+    /** Their name: "avx512", "dotprod". */
+    public val cpuName: String
+        get() = info().also { repeat(2) { _ -> it.long() } }.also { repeat(2) { _ -> it.int() } }.string()
+
+    /** Waits for calls that open something on it. Models and stores that are open stay so. */
+    override fun close(): Unit = handle.close()
+
+    @JvmSynthetic
+    internal fun retain() {
+        users.incrementAndGet()
+    }
+
+    @JvmSynthetic
+    internal fun release() {
+        if (users.decrementAndGet() == 0 && log != 0L) {
+            Request(8).long(log).send(Native::callbackRelease)
+        }
+    }
+
+    /** The context of those that are given none. */
+    public companion object {
+        private val common by lazy { Context() }
+
+        /** A context with the library's defaults, opened at first use and never closed. */
+        @JvmStatic
+        public fun shared(): Context = common
+    }
+}
