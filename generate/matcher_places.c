@@ -246,7 +246,8 @@ static bool intern(sat_matcher *self, bool may_end, uint32_t *out) {
         *out = SAT_PLACE_DEAD;
         return true;
     }
-    qsort(self->found, self->found_count, sizeof *self->found, by_state);
+    if (self->found_count)
+        qsort(self->found, self->found_count, sizeof *self->found, by_state);
     if (2 * self->place_count >= self->place_mask && !rehash_places(self))
         return false;
     size_t at = hash_found(self->found, self->found_count, may_end) & self->place_mask;

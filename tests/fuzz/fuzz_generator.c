@@ -16,13 +16,25 @@ enum { MOST_CHANGES = 32, MOST_EVENTS = 64, CHANGE = 4, TOKENS = 6 };
 static const char *const architectures[] = {"llama", "qwen3", "gemma3", "phi3"};
 static const uint32_t types[] = {SAT_GGML_F32, SAT_GGML_F16, SAT_GGML_Q8_0, SAT_GGML_Q4_0};
 
+/* Made once; the caller gets a copy. */
 static uint8_t *file_of(size_t arch, unsigned more, size_t *size) {
-    const tiny_generator shape = {.decoder = {.arch = architectures[arch],
-                                              .type = types[more / TINY_KINDS % SAT_COUNT(types)],
-                                              .layers = 1,
-                                              .window = arch == 2 ? 16 : 0},
-                                  .kind = (int)(more % TINY_KINDS)};
-    return tiny_generator_bytes(&shape, size);
+    enum { KINDS = TINY_KINDS * SAT_COUNT(types) };
+    static uint8_t *made[SAT_COUNT(architectures)][KINDS];
+    static size_t sizes[SAT_COUNT(architectures)][KINDS];
+    size_t kind = more % KINDS;
+    if (!made[arch][kind]) {
+        const tiny_generator shape = {.decoder = {.arch = architectures[arch],
+                                                  .type = types[kind / TINY_KINDS],
+                                                  .layers = 1,
+                                                  .window = arch == 2 ? 16 : 0},
+                                      .kind = (int)(kind % TINY_KINDS)};
+        made[arch][kind] = tiny_generator_bytes(&shape, &sizes[arch][kind]);
+    }
+    *size = sizes[arch][kind];
+    uint8_t *copy = malloc(*size);
+    FUZZ_CHECK(copy != NULL);
+    memcpy(copy, made[arch][kind], *size);
+    return copy;
 }
 
 /* Events to the end, or to an error: both are fine. */
