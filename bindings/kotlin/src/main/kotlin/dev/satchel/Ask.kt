@@ -5,7 +5,9 @@ import dev.satchel.internal.Native
 import dev.satchel.internal.Reply
 import dev.satchel.internal.Request
 import dev.satchel.internal.Work
+import dev.satchel.internal.answerEvents
 import dev.satchel.internal.coded
+import dev.satchel.internal.results
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 

@@ -3,6 +3,7 @@ package dev.satchel
 import dev.satchel.internal.Json
 import dev.satchel.internal.Reply
 import dev.satchel.internal.Request
+import dev.satchel.internal.metadataOf
 
 /** How a store is opened. What is null is left to the library. */
 public class StoreOptions {

@@ -1,5 +1,7 @@
 package dev.satchel
 
+import dev.satchel.internal.DONE
+import dev.satchel.internal.EventReader
 import dev.satchel.internal.Handle
 import dev.satchel.internal.Native
 import dev.satchel.internal.NativeCancel

@@ -8,6 +8,7 @@ import dev.satchel.internal.Request
 import dev.satchel.internal.Work
 import dev.satchel.internal.cancellable
 import dev.satchel.internal.coded
+import dev.satchel.internal.generationEvents
 import kotlinx.coroutines.flow.Flow
 
 /** Is told how far long work is, on the thread that does it. Throwing ends the work. */

@@ -6,10 +6,13 @@ import dev.satchel.internal.ProblemCallback
 import dev.satchel.internal.ProgressCallback
 import dev.satchel.internal.Request
 import dev.satchel.internal.Work
+import dev.satchel.internal.answerEvents
 import dev.satchel.internal.cancellable
+import dev.satchel.internal.results
+import dev.satchel.internal.syncEvents
 import dev.satchel.internal.utf8
-import kotlinx.coroutines.flow.Flow
 import java.nio.ByteBuffer
+import kotlinx.coroutines.flow.Flow
 
 /**
  * Documents and their index, in one file. It may be used from many threads; many stores may be open on

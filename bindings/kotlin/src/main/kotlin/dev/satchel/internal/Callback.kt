@@ -1,12 +1,10 @@
 // Kotlin code that C calls: all of it through one method, Callback.call, which never throws.
 package dev.satchel.internal
 
-import dev.satchel.CancelSignal
 import dev.satchel.CancelledException
 import dev.satchel.Logger
 import dev.satchel.LogLevel
 import dev.satchel.KMeansProgress
-import dev.satchel.Progress
 import dev.satchel.ProgressListener
 import dev.satchel.SatchelException
 import dev.satchel.Status
@@ -72,9 +70,6 @@ internal abstract class Callback {
         const val READ = 11
     }
 }
-
-internal fun Reply.progress(): Progress =
-    Progress(coded(int(), dev.satchel.Phase.UNKNOWN), long(), long().takeIf { it >= 0 }, long(), long(), long())
 
 internal class ProgressCallback(private val listener: ProgressListener) : Callback() {
     override fun answer(operation: Int, asked: Reply, reply: Request) = listener.onProgress(asked.progress())

@@ -1,0 +1,108 @@
+// What Kotlin adds to C: searches, and tokens of a stream, through both in turn, in one process, on the same
+// store and model. Searches are hybrid, with the embedder given. A run in which a search finds
+// nothing, or the tokens differ, ends with an error. Started by run.py.
+package dev.satchel.bench
+
+import dev.satchel.ChatMessage
+import dev.satchel.ChatOptions
+import dev.satchel.Context
+import dev.satchel.Model
+import dev.satchel.NativeLoader
+import dev.satchel.Satchel
+import dev.satchel.Store
+import dev.satchel.StoreOptions
+import dev.satchel.TokenEvent
+import dev.satchel.internal.Handle
+import kotlinx.coroutines.runBlocking
+import java.io.File
+
+internal object Bench {
+    @JvmStatic external fun search(store: Long, query: String): Long
+
+    @JvmStatic external fun generator(context: Long): Long
+
+    @JvmStatic external fun stream(model: Long, most: Int, counted: IntArray): Long
+}
+
+private fun median(values: LongArray): Double = values.sorted()[values.size / 2] / 1000.0
+
+private fun mean(values: LongArray): Double = values.average() / 1000
+
+private fun report(what: String, c: LongArray, kotlin: LongArray, each: Int = 1) {
+    for ((how, of) in listOf<Pair<String, (LongArray) -> Double>>("median" to ::median, "mean" to ::mean)) {
+        val (a, b) = of(c) / each to of(kotlin) / each
+        println("%s, %s: C %.2f µs, Kotlin %.2f µs: %+.2f µs, %+.2f %%".format(what, how, a, b, b - a, 100 * (b / a - 1)))
+    }
+}
+
+private fun handle(of: Any): Handle =
+    of.javaClass.getDeclaredField("handle").apply { isAccessible = true }.get(of) as Handle
+
+private fun searches(model: String, times: Int, folder: File) {
+    val words = listOf("harbour", "lease", "dough", "bicycle", "anchor", "roof", "window", "chain")
+    val embedder = Model.openBlocking(model)
+    Store.openBlocking(File(folder, "a.satchel").path, StoreOptions().apply { this.embedder = embedder }).use { store ->
+        for (number in 0 until 500) {
+            val text = (0 until 40).joinToString(" ") { words[(number * 7 + it * it * 3 + number / 8) % 8] }
+            store.addBlocking("note $number", "Note $number. $text.")
+        }
+        val c = LongArray(times)
+        val blocking = LongArray(times)
+        val suspended = LongArray(times)
+        val warm = minOf(2000, times / 2)
+        for (round in -warm until times) {
+            val query = "${words[(round + warm) % 8]} ${words[(round + warm) / 8 % 8]}"
+            val inC = handle(store).use { Bench.search(it, query) }
+            val begin = System.nanoTime()
+            val found = store.searchBlocking(query).size
+            val middle = System.nanoTime()
+            check(inC > 0 && found > 0) { "nothing found" }
+            val foundToo = runBlocking { store.search(query).size }
+            val end = System.nanoTime()
+            check(found == foundToo)
+            if (round < 0) continue
+            c[round] = inC
+            blocking[round] = middle - begin
+            suspended[round] = end - middle
+        }
+        report("a search of $times, blocking", c, blocking)
+        report("a search of $times, suspending", c, suspended)
+    }
+}
+
+private fun streams(most: Int) {
+    val context = Context.shared()
+    val model = Model(context, context.handle.use { Bench.generator(it) })
+    val options = ChatOptions().apply { generate.maxTokens = most }
+    val talk = listOf(ChatMessage("user", "Speak."))
+    val rounds = 60
+    val c = LongArray(rounds)
+    val blocking = LongArray(rounds)
+    val flow = LongArray(rounds)
+    val counted = IntArray(1)
+    for (round in -20 until rounds) {
+        val inC = handle(model).use { Bench.stream(it, most, counted) }
+        var tokens = 0
+        val begin = System.nanoTime()
+        model.chatBlocking(talk, options).use { for (event in it) if (event is TokenEvent) tokens++ }
+        val middle = System.nanoTime()
+        var collected = 0
+        runBlocking { model.chat(talk, options).collect { if (it is TokenEvent) collected++ } }
+        val end = System.nanoTime()
+        check(tokens == counted[0] && collected == tokens && tokens > 0) { "${counted[0]}, $tokens, $collected tokens" }
+        if (round < 0) continue
+        c[round] = inC
+        blocking[round] = middle - begin
+        flow[round] = end - middle
+    }
+    report("a token of ${counted[0]}, blocking", c, blocking, counted[0])
+    report("a token of ${counted[0]}, as a flow", c, flow, counted[0])
+}
+
+fun main(args: Array<String>) {
+    NativeLoader.load()
+    System.load(File(args[1], "libbench.so").path)
+    println("Satchel ${Satchel.version}, ${Context.shared().cpuName}, Java ${System.getProperty("java.version")}")
+    streams(1000)
+    searches(args[0], args[2].toInt(), File(args[1]))
+}

@@ -1,0 +1,14 @@
+// Runs all tests; prints TAP. Arguments: the scenarios, a folder to work in, a small embedding model.
+package dev.satchel.test
+
+import java.io.File
+import kotlin.system.exitProcess
+
+fun main(args: Array<String>) {
+    val suite = Suite(File(args[1]))
+    conformance(suite, File(args[0]))
+    basics(suite, args.getOrNull(2)?.let(::File))
+    races(suite)
+    suite.end()
+    exitProcess(if (suite.failed > 0) 1 else 0)
+}
