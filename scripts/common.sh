@@ -90,6 +90,15 @@ ensure_faiss() {
     quietly "$cache/log/faiss" "$root/scripts/faiss/build" "$prefix"
 }
 
+# Builds the libraries of scripts/static-deps, if they are not there, and prints where. CC and AR as there.
+static_deps_prefix() {
+    local prefix
+    prefix=$cache/deps/$("$root/scripts/static-deps" --name)
+    [ -f "$prefix/lib/pkgconfig/md4c.pc" ] ||
+        quietly "$cache/log/static-deps" "$root/scripts/static-deps" "$prefix"
+    echo "$prefix"
+}
+
 # Configures BUILD with the meson arguments, if it is not configured so already, and compiles it.
 configure_and_build() { # BUILD ARGUMENTS...
     local build=$1 wanted argument
