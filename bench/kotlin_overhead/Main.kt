@@ -72,7 +72,7 @@ private fun searches(model: String, times: Int, folder: File) {
 
 private fun streams(most: Int) {
     val context = Context.shared()
-    val model = Model(context, context.handle.use { Bench.generator(it) })
+    val model = Model(context, context.use { Bench.generator(it) })
     val options = ChatOptions().apply { generate.maxTokens = most }
     val talk = listOf(ChatMessage("user", "Speak."))
     val rounds = 60

@@ -85,18 +85,25 @@ class Run:
         if self.options.model:
             arguments.append(Path(self.options.model).resolve())
         # A fixed locale would hide a string that goes by the machine's.
-        command = self.java("-Xcheck:jni", "-ea", "-XX:+UseSerialGC", "dev.satchel.test.MainKt", *arguments,
+        command = self.java("-Xcheck:jni", "-ea", "--add-opens=java.base/java.io=ALL-UNNAMED", "-XX:+UseSerialGC", "dev.satchel.test.MainKt", *arguments,
                             classpath=[made, java])
-        ran = run(command, env={**os.environ, "LC_ALL": "C.UTF-8"})
-        (self.work / "tests.log").write_text(ran.stdout)
-        cases = list(re.finditer(r"^(not )?ok \d+ - (.*)\n((?:#.*\n)*)", ran.stdout, re.M))
+        log = self.work / "tests.log"
+        with open(log, "w", encoding="utf-8") as file:
+            try:
+                status = subprocess.run([str(part) for part in command], stdout=file,
+                                        stderr=subprocess.STDOUT, timeout=600,
+                                        env={**os.environ, "LC_ALL": "C.UTF-8"}).returncode
+            except subprocess.TimeoutExpired:
+                status = -1
+        told = log.read_text(encoding="utf-8", errors="replace")
+        cases = list(re.finditer(r"^(not )?ok \d+ - (.*)\n((?:#.*\n)*)", told, re.M))
         for case in cases:
             self.tap.check(case[2], (case[3] or "failed") if case[1] else "")
-        planned = re.search(r"^1\.\.(\d+)$", ran.stdout, re.M)
-        whole = planned and int(planned[1]) == len(cases) and ran.returncode in (0, 1)
+        planned = re.search(r"^1\.\.(\d+)$", told, re.M)
+        whole = planned and int(planned[1]) == len(cases) and status in (0, 1)
         self.tap.check("the tests run to their end",
-                       "" if whole else "\n".join(ran.stdout.splitlines()[-50:]))
-        said = [line for line in ran.stdout.splitlines() if COMPLAINT.search(line)]
+                       "" if whole else "\n".join(told.splitlines()[-50:]))
+        said = [line for line in told.splitlines() if COMPLAINT.search(line)]
         self.tap.check("the Java machine has no complaint of native code", "\n".join(said))
 
     def checker(self):

@@ -190,7 +190,7 @@ private class Conformance(private val folder: File) : AutoCloseable {
     private suspend fun ask(step: Step): Map<String, Any?> {
         val options = askOptions(step)
         (step["pieces"] as List<*>?)?.let { pieces ->
-            options.generator = Model.of(FakeGenerator(pieces.map { it as String }), context).kept()
+            options.generator = Model.of(FakeGenerator(pieces.map { it as String? }), context).kept()
         }
         val after = step.int("cancel_after")
         val events = ArrayList<Any?>()

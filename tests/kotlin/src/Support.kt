@@ -85,15 +85,17 @@ open class FakeEmbedder : Embedder {
     }
 }
 
-/** The generator of tests/conformance/README.md, which says the same each time. */
-class FakeGenerator(private val pieces: List<String>) : Generator {
+/** The generator of tests/conformance/README.md, which says the same each time, and fails at null. */
+class FakeGenerator(private val pieces: List<String?>) : Generator {
     override val id = "script"
     override val contextTokens = 2048
     override val countsTokens = true
 
     override fun countTokens(text: String): Int = (text.toByteArray().size + 3) / 4
 
-    override fun generate(request: GeneratorRequest): Flow<String> = flow { pieces.forEach { emit(it) } }
+    override fun generate(request: GeneratorRequest): Flow<String> = flow {
+        pieces.forEach { emit(it ?: throw IllegalStateException("the script fails here")) }
+    }
 }
 
 /** A generator that never ends, and counts how many of its answers are under way. */

@@ -110,13 +110,13 @@ public class PreparedQuestion internal constructor(private val context: Context,
 
     /**
      * The events that are new: [text] is what the model has said so far, all of it each time. When it is
-     * [final], what was held back comes too.
+     * [final], what was held back comes too. The last event is [AnswerDone] each time.
      */
     @JvmOverloads
     public fun resolve(text: String, final: Boolean = false): List<AnswerEvent> =
         EventStream(context, null, answerEvents) {
             handle.use { Request().long(it).text(text).flag(final).send(Native::preparedResolve).long() }
-        }.use { stream -> stream.filter { final || it !is AnswerDone } }
+        }.use { it.toList() }
 
     /** The events of an answer that comes in pieces. */
     public fun events(pieces: Flow<String>): Flow<AnswerEvent> = flow {
@@ -126,7 +126,7 @@ public class PreparedQuestion internal constructor(private val context: Context,
             // Half a character is whole with the next piece.
             val whole = if (text.isNotEmpty() && text.last().isHighSurrogate()) text.length - 1 else text.length
             val said = text.substring(0, whole)
-            Work.run { resolve(said) }.forEach { emit(it) }
+            Work.run { resolve(said) }.forEach { if (it !is AnswerDone) emit(it) }
         }
         Work.run { resolve(text.toString(), true) }.forEach { emit(it) }
     }

@@ -1,9 +1,10 @@
 package dev.satchel
 
-import dev.satchel.internal.Handle
 import dev.satchel.internal.LogCallback
 import dev.satchel.internal.Native
+import dev.satchel.internal.NativeCancel
 import dev.satchel.internal.Request
+import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicInteger
 
 /** The library itself. */
@@ -68,24 +69,24 @@ public class ContextOptions {
  * [shared] serves where none is given. It may be closed before what was opened on it.
  */
 public class Context @JvmOverloads constructor(options: ContextOptions = ContextOptions()) : AutoCloseable {
-    @get:JvmSynthetic
-    internal val handle: Handle
+    private val pointer: Long
     private val log: Long
+    private val closed = AtomicBoolean()
 
-    // This context, what is open on it, and calls that open something: the last releases the logger.
-    private val users = AtomicInteger(0)
+    // The context itself until it is closed, what is open on it, and calls: the last to go closes the C
+    // object, and then nothing can log any more.
+    private val users = AtomicInteger(1)
 
     init {
         val reply = Request().int(options.threads).int(options.cpuLevel).long(options.memoryLimit)
             .int(options.logLevel?.code).flag(options.logContent).text(options.cacheDirectory)
             .long(options.cacheLimit).long(options.cacheFreeFloor)
             .send(Native::contextOpen, callback = options.logger?.let(::LogCallback))
-        val pointer = reply.long()
+        pointer = reply.long()
         log = reply.long()
-        handle = Handle(this, pointer, "the context", Native::contextClose)
     }
 
-    private fun info() = handle.use { Request(8).long(it).send(Native::contextInfo) }
+    private fun info() = use { Request(8).long(it).send(Native::contextInfo) }
 
     /** Bytes that Satchel holds now. */
     public val memory: Long get() = info().long()
@@ -103,20 +104,55 @@ public class Context @JvmOverloads constructor(options: ContextOptions = Context
     public val cpuName: String
         get() = info().also { repeat(2) { _ -> it.long() } }.also { repeat(2) { _ -> it.int() } }.string()
 
-    /** Waits for calls that open something on it. Models and stores that are open stay so. */
-    override fun close(): Unit = handle.close()
+    /** Nothing more can be opened on it. What is open stays so; the last of it to be closed frees the context. */
+    override fun close() {
+        if (closed.compareAndSet(false, true)) release()
+    }
 
+    /** Keeps the C object alive for what is open on it, also when the context was closed meanwhile. */
     @JvmSynthetic
-    internal fun retain() {
-        users.incrementAndGet()
+    internal fun retain(): Long {
+        while (true) {
+            val now = users.get()
+            if (now == 0) throw ClosedException("the context is closed")
+            if (users.compareAndSet(now, now + 1)) return pointer
+        }
     }
 
     @JvmSynthetic
     internal fun release() {
-        if (users.decrementAndGet() == 0 && log != 0L) {
-            Request(8).long(log).send(Native::callbackRelease)
+        if (users.decrementAndGet() != 0) return
+        Request(8).long(pointer).send(Native::contextClose)
+        if (log != 0L) Request(8).long(log).send(Native::callbackRelease)
+    }
+
+    /** Runs [work] with the C object. */
+    @JvmSynthetic
+    internal inline fun <T> use(work: (pointer: Long) -> T): T {
+        if (isClosed) throw ClosedException("the context is closed")
+        val pointer = retain()
+        try {
+            return work(pointer)
+        } finally {
+            release()
         }
     }
+
+    /** As [use], with a cancel handle that [signal] fires. */
+    @JvmSynthetic
+    internal inline fun <T> cancellable(signal: CancelSignal?, work: (pointer: Long, cancel: Long) -> T): T = use {
+        val cancel = NativeCancel(this)
+        try {
+            signal?.add(cancel)
+            work(it, cancel.address)
+        } finally {
+            signal?.remove(cancel)
+            cancel.close()
+        }
+    }
+
+    @get:JvmSynthetic
+    internal val isClosed: Boolean get() = closed.get()
 
     /** The context of those that are given none. */
     public companion object {

@@ -59,6 +59,6 @@ public class Gguf internal constructor(reply: Reply) {
         @JvmStatic
         @JvmOverloads
         public fun read(path: String, limit: Long? = null, context: Context = Context.shared()): Gguf =
-            context.handle.use { Gguf(Request().long(it).text(path).long(limit).send(Native::ggufRead)) }
+            context.use { Gguf(Request().long(it).text(path).long(limit).send(Native::ggufRead)) }
     }
 }

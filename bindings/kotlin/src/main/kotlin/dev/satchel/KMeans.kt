@@ -5,7 +5,6 @@ import dev.satchel.internal.Native
 import dev.satchel.internal.Reply
 import dev.satchel.internal.Request
 import dev.satchel.internal.Work
-import dev.satchel.internal.cancellable
 import dev.satchel.internal.coded
 
 /** How far a clustering is. */
@@ -140,7 +139,7 @@ public class KMeans internal constructor(reply: Reply) {
         ): Assignment {
             val n = rows(points, dimension)
             val k = rows(centroids, dimension)
-            return context.handle.cancellable(context, signal) { pointer, cancel ->
+            return context.cancellable(signal) { pointer, cancel ->
                 Assignment(
                     request(pointer, n, dimension, null, 0, k, options, cancel, centroids)
                         .send(Native::kmeansAssign, points),
@@ -165,7 +164,7 @@ public class KMeans internal constructor(reply: Reply) {
             context: Context,
             signal: CancelSignal?,
             data: FloatArray?,
-        ): KMeans = context.handle.cancellable(context, signal) { pointer, cancel ->
+        ): KMeans = context.cancellable(signal) { pointer, cancel ->
             val k = count?.toLong() ?: defaultCount(points)
             val listener = options.progress
             KMeans(

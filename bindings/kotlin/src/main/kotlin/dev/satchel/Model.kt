@@ -308,7 +308,7 @@ public class Model internal constructor(
             options: ModelOptions,
             context: Context,
             signal: CancelSignal?,
-        ): Model = context.handle.cancellable(context, signal) { pointer, cancel ->
+        ): Model = context.cancellable(signal) { pointer, cancel ->
             val request = Request().long(pointer).text(path).int(descriptor).long(offset).long(length)
             val callback = options.progress?.let(::ProgressCallback)
             Model(context, options.write(request, cancel).send(Native::modelOpen, callback = callback).long())
@@ -317,7 +317,7 @@ public class Model internal constructor(
         /** A model from the app's own embedder. */
         @JvmStatic
         @JvmOverloads
-        public fun of(embedder: Embedder, context: Context = Context.shared()): Model = context.handle.use {
+        public fun of(embedder: Embedder, context: Context = Context.shared()): Model = context.use {
             val request = Request().long(it).text(embedder.id).int(embedder.dimension)
                 .int(embedder.maxTokens).flag(embedder.countsTokens).flag(embedder.knowsCoverage)
             Model(context, request.send(Native::modelFromEmbedder, callback = EmbedderCallback(embedder)).long())
@@ -326,7 +326,7 @@ public class Model internal constructor(
         /** A model from the app's own generator. */
         @JvmStatic
         @JvmOverloads
-        public fun of(generator: Generator, context: Context = Context.shared()): Model = context.handle.use {
+        public fun of(generator: Generator, context: Context = Context.shared()): Model = context.use {
             val request = Request().long(it).text(generator.id).int(generator.contextTokens)
                 .flag(generator.countsTokens)
             Model(context, request.send(Native::modelFromGenerator, callback = GeneratorCallback(generator)).long())
@@ -339,7 +339,7 @@ public class Model internal constructor(
             path: String,
             options: ModelOptions = ModelOptions(),
             context: Context = Context.shared(),
-        ): ModelNeed = context.handle.use {
+        ): ModelNeed = context.use {
             ModelNeed(options.write(Request().long(it).text(path), 0).send(Native::modelMeasure))
         }
     }

@@ -311,7 +311,7 @@ public class Store private constructor(
             context: Context? = null,
         ): Store {
             val on = context ?: options.embedder?.context ?: Context.shared()
-            fun open(model: Long): Store = on.handle.use {
+            fun open(model: Long): Store = on.use {
                 val request = Request().long(it).text(path).long(model).flag(options.readOnly)
                     .flag(options.mustExist).int(options.chunkTokens)
                 Store(on, options.embedder, request.send(Native::storeOpen).long())

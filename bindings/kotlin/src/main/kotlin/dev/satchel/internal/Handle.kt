@@ -13,7 +13,7 @@ import kotlin.concurrent.withLock
  * is itself inside a call (a callback closes its store), it cannot wait: the last call out closes.
  */
 internal class Handle(
-    private val context: Context?,
+    private val context: Context,
     private val pointer: Long,
     private val what: String,
     private val release: NativeMethod,
@@ -28,7 +28,7 @@ internal class Handle(
     private var released = false
 
     init {
-        context?.retain()
+        context.retain()
     }
 
     fun enter(cancel: NativeCancel?): Use = lock.withLock {
@@ -83,14 +83,22 @@ internal class Handle(
 
     private fun destroy() {
         Request(8).long(pointer).send(release)
-        context?.release()
+        context.release()
     }
 }
 
 /** A cancel handle of C, for one call or stream. */
-internal class NativeCancel(context: Context) : AutoCloseable {
-    private var pointer =
-        context.handle.use { Request(8).long(it).send(Native::cancelOpen).long() }
+internal class NativeCancel(private val context: Context) : AutoCloseable {
+    private var pointer = 0L
+
+    init {
+        val on = context.retain()
+        try {
+            pointer = Request(8).long(on).send(Native::cancelOpen).long()
+        } finally {
+            if (pointer == 0L) context.release()
+        }
+    }
 
     /** To be read by the one who closes. */
     val address: Long get() = pointer
@@ -102,8 +110,10 @@ internal class NativeCancel(context: Context) : AutoCloseable {
 
     @Synchronized
     override fun close() {
-        if (pointer != 0L) Request(8).long(pointer).send(Native::cancelClose)
+        if (pointer == 0L) return
+        Request(8).long(pointer).send(Native::cancelClose)
         pointer = 0
+        context.release()
     }
 }
 
