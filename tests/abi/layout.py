@@ -3,7 +3,6 @@
 
     layout.py source satchel.h OUT.c        writes a program that prints the layout
     layout.py compare satchel.abi PROGRAM   runs it and compares; prints TAP
-    layout.py update satchel.abi PROGRAM    runs it and writes the file
 
 After a deliberate change of the header: `ninja -C build abi-update`, and a line in CHANGELOG.md.
 """
@@ -57,10 +56,6 @@ def main():
         return source(first, second)
     if command == "compare":
         return compare(first, second)
-    if command == "update":
-        with open(first, "w", encoding="utf-8") as file:
-            file.write(current(second))
-        return 0
     raise SystemExit(__doc__)
 
 

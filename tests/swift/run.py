@@ -15,29 +15,20 @@ import difflib
 import hashlib
 import json
 import os
-import plistlib
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent),
+                str(Path(__file__).resolve().parents[1] / "abi")]
 import api  # noqa: E402
+import privacy  # noqa: E402
 
 CASE = re.compile(r"^\S+ Test (?P<name>.+?) (?:with \d+ test cases? )?"
                   r"(?P<how>passed|failed|skipped)\b")
 RUN = re.compile(r"^\S+ Test run ")
-# What of the C library's imports an app must give reasons for, by Apple's list.
-PRIVACY = {
-    "NSPrivacyAccessedAPICategoryFileTimestamp":
-        {"stat", "fstat", "fstatat", "lstat", "stat64", "fstat64", "fstatat64", "lstat64", "statx",
-         "getattrlist", "fgetattrlist", "getattrlistat", "getattrlistbulk"},
-    "NSPrivacyAccessedAPICategoryDiskSpace":
-        {"statfs", "statvfs", "fstatfs", "fstatvfs", "statfs64", "fstatfs64", "statvfs64",
-         "fstatvfs64"},
-    "NSPrivacyAccessedAPICategorySystemBootTime": {"mach_absolute_time"},
-}
 
 
 class Tap:
@@ -178,23 +169,11 @@ def reach(package, tap):
     tap.check("every function of the library is used", "\n".join(missing))
 
 
-def privacy(package, tap):
+def privacy_manifest(package, tap):
     nm = run(["nm", "-D", "--undefined-only", package.lib / "libsatchel.so"])
     imports = {line.split()[-1].split("@")[0] for line in nm.stdout.splitlines() if line.strip()}
-    needed = {category for category, names in PRIVACY.items() if names & imports}
-    with open(package.root / "bindings/swift/Sources/Satchel/PrivacyInfo.xcprivacy", "rb") as file:
-        manifest = plistlib.load(file)
-    given = {entry["NSPrivacyAccessedAPIType"] for entry in manifest["NSPrivacyAccessedAPITypes"]
-             if entry["NSPrivacyAccessedAPITypeReasons"]}
-    why = ""
-    if nm.returncode or not imports:
-        why = "nm cannot read the library: " + nm.stdout
-    elif needed != given:
-        why = (f"imported, but not in the manifest: {sorted(needed - given)}\n"
-               f"in the manifest, but not imported: {sorted(given - needed)}")
-    elif manifest["NSPrivacyTracking"] or manifest["NSPrivacyCollectedDataTypes"]:
-        why = "the manifest says that data is collected"
-    tap.check("the privacy manifest says what is imported", why)
+    manifest = package.root / "bindings/swift/Sources/Satchel/PrivacyInfo.xcprivacy"
+    tap.check("the privacy manifest says what is imported", privacy.faults(manifest, imports))
 
 
 def snapshot(package):
@@ -299,7 +278,7 @@ def main():
     if not why and tests(package, tap) and not options.sanitize:
         interface(package, tap, options.update_api)
         reach(package, tap)
-        privacy(package, tap)
+        privacy_manifest(package, tap)
         dependency(package, tap)
     return tap.end(options.sum)
 
