@@ -341,6 +341,43 @@ static satchel_status check_floor(sat_cache *cache, uint64_t need, satchel_error
     return SATCHEL_OK;
 }
 
+/* ------------------------------------------------------------------ clearing */
+
+typedef struct clearing {
+    sat_cache *cache;
+    int failed; /* the first error */
+} clearing;
+
+static int clear_entry(void *user, const char *name) {
+    clearing *c = user;
+    satchel_context *context = c->cache->context;
+    sat_file_info info;
+    if (kind_of(name) == KIND_OTHER)
+        return 0;
+    char *path = path_of(c->cache, name);
+    int failed = path ? context->files->stat(context->files_user, path, false, &info) : ENOMEM;
+    if (!failed && info.is_regular)
+        failed = context->files->remove(context->files_user, path);
+    if (failed && failed != ENOENT && !c->failed)
+        c->failed = failed;
+    sat_free(&context->memory, path);
+    return 0;
+}
+
+satchel_status sat_cache_clear(sat_cache *cache, satchel_error *error) {
+    satchel_context *context = cache->context;
+    clearing c = {.cache = cache};
+    int failed = context->files->list(context->files_user, cache->folder, clear_entry, &c);
+    if (!failed)
+        failed = c.failed;
+    if (failed == ENOMEM)
+        return no_path(cache, error);
+    return failed && failed != ENOENT
+               ? sat_fail_errno(error, failed, "cannot delete all that is saved in %s",
+                                cache->folder)
+               : SATCHEL_OK;
+}
+
 /* ------------------------------------------------------------------ open and close */
 
 satchel_status sat_cache_open(sat_cache **out, satchel_context *context, const char *folder,

@@ -54,5 +54,8 @@ void sat_cache_touch(sat_cache *cache, const sat_cache_key *key);
 satchel_status sat_cache_put(sat_cache *cache, const sat_cache_key *key, const void *data,
                              size_t size, const sat_cache_key *kept, size_t kept_count,
                              satchel_error *error);
+/* Deletes every blob and what others are writing; goes on past what cannot be deleted, and gives the
+ * first error. What is written while it runs may stay. */
+satchel_status sat_cache_clear(sat_cache *cache, satchel_error *error);
 
 #endif

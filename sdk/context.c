@@ -43,6 +43,13 @@ void satchel_context_memory(const satchel_context *context, uint64_t *now, uint6
         *peak = context ? atomic_load_explicit(&context->memory.peak, memory_order_relaxed) : 0;
 }
 
+satchel_status satchel_context_clear_cache(satchel_context *context, satchel_error *error) {
+    satchel_status status = sat_check_context(__func__, context, error);
+    if (status || !context->cache)
+        return status;
+    return sat_cache_clear(context->cache, error);
+}
+
 /* ------------------------------------------------------------------ cancel */
 
 satchel_status satchel_cancel_open(satchel_cancel **out, satchel_context *context,

@@ -197,7 +197,8 @@ typedef struct satchel_context_options {
     int32_t log_content; /* 1: messages may hold paths, ids and text */
     /* Folder where generators save what they have read, so that another process need not read it
      * again; made if missing, its parent must exist. NULL: nothing is saved. All in it is derived
-     * and may be deleted at any time. What a prompt said can be read from these files. */
+     * and may be deleted at any time. What a prompt said can be read from these files; see
+     * satchel_context_clear_cache(). */
     const char *_Nullable cache_dir;
     uint64_t cache_limit;      /* bytes in it at most, the oldest go first; default 1 GiB */
     uint64_t cache_free_floor; /* nothing is saved with less free on the volume; default 512 MiB */
@@ -218,6 +219,12 @@ SATCHEL_API int32_t satchel_context_threads(const satchel_context *context);
 /* Bytes Satchel holds now and held at most, by its own allocator. Either pointer may be NULL. */
 SATCHEL_API void satchel_context_memory(const satchel_context *context, uint64_t *_Nullable now,
                                         uint64_t *_Nullable peak);
+/* Deletes all that generators saved in cache_dir, by this process or another; other files there
+ * stay, and without a cache_dir there is nothing to do. Call it when no generator runs: what one
+ * saves meanwhile may stay, and a model remembers its last run until the next one or its close.
+ * Errors: IO, PERMISSION and others of the file system; what can be deleted is. */
+SATCHEL_API satchel_status satchel_context_clear_cache(satchel_context *context,
+                                                       satchel_error *_Nullable error);
 
 /* ------------------------------------------------------------------ cancel */
 
@@ -709,7 +716,8 @@ SATCHEL_API satchel_status satchel_store_add_fd(satchel_store *store, const char
                                                 uint64_t offset, uint64_t length,
                                                 const satchel_add_options *_Nullable options,
                                                 satchel_error *_Nullable error);
-/* Removes a document, its chunks, keywords and vectors. NOT_FOUND if there is none. */
+/* Removes a document, its chunks, keywords and vectors. NOT_FOUND if there is none. What a generator
+ * read of it may still be in the context's cache_dir: see satchel_context_clear_cache(). */
 SATCHEL_API satchel_status satchel_store_remove(satchel_store *store, const char *id,
                                                 satchel_error *_Nullable error);
 
@@ -932,7 +940,7 @@ typedef struct satchel_ask_options {
      * context if that is less. */
     const satchel_generate_options *_Nullable generate;
     /* JSON array of earlier messages, oldest first: objects with "role", "user" or "assistant", and
-     * "content", a string. NULL: none. */
+     * "content", a string. The markers of earlier answers are taken out. NULL: none. */
     const char *_Nullable history;
     const char *_Nullable prompt; /* JSON, see docs/prompts.md; NULL: satchel_prompt_default() */
     int32_t context_tokens; /* of the prompt at most; default: the generator's less max_tokens */

@@ -158,11 +158,35 @@ class FileGenerator(unittest.TestCase):
             cache = os.path.join(folder, "cache")
             with satchel.Context(cache_dir=cache) as context, \
                     satchel.Model(TINY, context=context) as model:
-                text = model.generate("hello " * 40, max_tokens=4).text()
+                text = model.generate("hello " * 100, max_tokens=4).text()
             self.assertTrue(os.path.isdir(cache))
             with satchel.Context(cache_dir=cache) as context, \
                     satchel.Model(TINY, context=context) as model:
-                self.assertEqual(model.generate("hello " * 40, max_tokens=4).text(), text)
+                answer = model.generate("hello " * 100, max_tokens=4)
+                self.assertEqual(answer.text(), text)
+                self.assertEqual(answer.done.cached_tokens, 64)
+
+    def test_what_was_saved_can_be_deleted(self):
+        import tempfile
+
+        def cached(context):
+            with satchel.Model(TINY, context=context) as model:
+                answer = model.generate("hello " * 100, max_tokens=4)
+                answer.text()
+                return answer.done.cached_tokens
+
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "notes.txt"), "w", encoding="utf-8"):
+                pass
+            with satchel.Context(cache_dir=folder) as context:
+                for _ in range(2):
+                    self.assertEqual(cached(context), 0)
+                    self.assertGreater(len(os.listdir(folder)), 1)
+                    self.assertGreater(cached(context), 0)
+                    context.clear_cache()
+                    self.assertEqual(os.listdir(folder), ["notes.txt"])
+        with satchel.Context() as context:
+            context.clear_cache()  # nothing is saved: nothing to do
 
 
 class Echo:

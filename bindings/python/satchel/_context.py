@@ -27,7 +27,7 @@ class Context(n.Closable):
         log_content: True lets messages hold paths, ids and text.
         cache_dir: folder where generators save what they have read, so that another process need
             not read it again; made if missing. All in it may be deleted at any time. What a prompt
-            said can be read from its files. None: nothing is saved.
+            said can be read from its files; see clear_cache(). None: nothing is saved.
         cache_limit: most bytes in it; None: 1 GiB.
         cache_free_floor: nothing is saved with less free on the volume; None: 512 MiB.
     """
@@ -73,6 +73,13 @@ class Context(n.Closable):
         with self._handle as pointer:
             n.library.satchel_context_memory(pointer, byref(now), byref(peak))
         return now.value, peak.value
+
+    def clear_cache(self) -> None:
+        """Deletes all that generators saved in cache_dir; other files there stay. For an app that
+        must forget: what a removed document said can be read from these files. Call it when no
+        generator runs; a Model remembers its last run until the next one or its close."""
+        with self._handle as pointer:
+            n.call(n.library.satchel_context_clear_cache, pointer)
 
 
 #: Kept for good: models and stores may keep a context open in C long after its Python object has

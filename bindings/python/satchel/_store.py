@@ -216,7 +216,8 @@ class Store(n.Closable):
             _callbacks.add_reader(pointer, reader)
 
     def remove(self, id: str) -> None:
-        """Removes a document. Raises NotFound if there is none."""
+        """Removes a document. Raises NotFound if there is none. What a generator read of it may
+        still be in the context's cache_dir: see Context.clear_cache()."""
         with self._handle as pointer:
             n.call(n.library.satchel_store_remove, pointer, n.encode_z(id, "the id"))
 

@@ -173,6 +173,66 @@ static void half_files_of_the_dead_are_cleaned(void **state) {
     assert_int_equal(each_name(p->folder, NULL), 4);
 }
 
+static void clearing_takes_all_of_ours(void **state) {
+    place *p = *state;
+    char hex[2 * SAT_CACHE_KEY + 1], foreign[300], path[300];
+    assert_int_equal(sat_cache_clear(p->cache, NULL), SATCHEL_OK); /* nothing there */
+    for (size_t k = 0; k < 4; k++)
+        must_put(p, k);
+    sat_hex(hex, keys[5].bytes, SAT_CACHE_KEY);
+    snprintf(path, sizeof path, "%s/satchel-%s-%016x.tmp", p->folder, hex, 7); /* being written */
+    write_file(path, content, 100);
+    snprintf(foreign, sizeof foreign, "%s/satchel-notes.blob", p->folder);
+    write_file(foreign, content, 100);
+    assert_int_equal(mkdir(path_of(p, 6), 0700), 0);
+    sat_mapping mapping;
+    assert_int_equal(sat_cache_map(p->cache, &keys[0], SIZE, &mapping, NULL), SATCHEL_OK);
+    assert_int_equal(sat_cache_clear(p->cache, NULL), SATCHEL_OK);
+    assert_int_equal(each_name(p->folder, NULL), 2);
+    assert_int_equal(access(foreign, F_OK), 0);
+    assert_int_equal(access(path_of(p, 6), F_OK), 0);
+    assert_memory_equal(mapping.data, content[0], SIZE);
+    sat_file_unmap(p->context, &mapping);
+    assert_int_equal(look(p, 0), 0);
+    must_put(p, 0); /* and it goes on */
+    assert_int_equal(look(p, 0), 1);
+    each_name(p->folder, delete_path);
+    assert_int_equal(rmdir(p->folder), 0);
+    assert_int_equal(sat_cache_clear(p->cache, NULL), SATCHEL_OK); /* the folder is gone */
+}
+
+static void what_cannot_be_deleted_is_said(void **state) {
+    place *p = *state;
+    satchel_error error;
+    for (int for_good = 0; for_good < 2; for_good++)
+        for (long k = 1;; k++) {
+            for (size_t i = 0; i < 4; i++)
+                must_put(p, i);
+            p->files.calls = 0;
+            p->files.fail_at = k;
+            p->files.for_good = for_good;
+            p->files.code = EACCES;
+            satchel_status status = sat_cache_clear(p->cache, &error);
+            p->files.fail_at = 0;
+            int left = each_name(p->folder, NULL);
+            if (!status) {
+                assert_int_equal(left, 0);
+                assert_true(p->files.calls < k);
+                break;
+            }
+            assert_int_equal(status, SATCHEL_PERMISSION);
+            assert_non_null(strstr(error.message, p->folder));
+            if (k == 1) /* the folder could not be listed */
+                assert_int_equal(left, 4);
+            else if (for_good)
+                assert_in_range(left, 1, 4);
+            else
+                assert_int_equal(left, 1); /* the others went */
+            assert_int_equal(sat_cache_clear(p->cache, &error), SATCHEL_OK);
+            assert_int_equal(each_name(p->folder, NULL), 0);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_place, remove_place)
@@ -185,6 +245,8 @@ int main(void) {
         CASE(another_key_s_blob_is_refused),
         CASE(foreign_files_are_left_alone),
         CASE(half_files_of_the_dead_are_cleaned),
+        CASE(clearing_takes_all_of_ours),
+        CASE(what_cannot_be_deleted_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,6 +124,15 @@ public final class Context: Sendable {
         return (now, peak)
     }
 
+    /// Deletes all that generators saved in the cache folder, for an app that must forget: what a removed
+    /// document said can be read from it. Call it when no generator runs; a model remembers its last run
+    /// until the next one or its close.
+    public func clearCache() throws {
+        try handle.use { context in
+            try check { satchel_context_clear_cache(context, $0) }
+        }
+    }
+
     /// Closes it; models and stores opened on it go on. Never waits. Optional: a context that is let go
     /// of closes itself.
     public func close() { handle.close() }
