@@ -12,6 +12,7 @@ enum {
     FEW_LETTERS =
         12, /* before a marker: too few to be what it stands for, if the sentence goes on */
     MOST_CITATIONS = 4096,
+    STALE_PASSAGES = 999, /* an earlier answer's number is taken to be a passage's up to here */
 };
 
 /* What a marker, or several side by side, stands for before it is known. */
@@ -172,6 +173,26 @@ static verdict read_marker(const sat_cite *c, size_t at, size_t *end, uint8_t *n
         }
     }
     return NO_MARKER;
+}
+
+void sat_cite_strip(sat_buffer *out, const char *text, size_t length) {
+    const sat_cite all = {.text = {.data = (char *)text, .length = length},
+                          .ended = true,
+                          .passage_count = STALE_PASSAGES};
+    size_t from = 0, size;
+    for (size_t at = 0; at < length; at += size) {
+        size_t end, spaces = at;
+        bool any;
+        character(&all, at, &size);
+        if (read_marker(&all, at, &end, NULL, &any) != MARKER || !any)
+            continue;
+        while (spaces > from && (text[spaces - 1] == ' ' || text[spaces - 1] == '\t'))
+            spaces--;
+        sat_buffer_append(out, text + from, spaces - from);
+        from = end;
+        size = end - at;
+    }
+    sat_buffer_append(out, text + from, length - from);
 }
 
 /* ------------------------------------------------------------------ ranges */

@@ -39,6 +39,9 @@ satchel_status sat_cite_add(sat_cite *cite, const char *text, size_t length, sat
 satchel_status sat_cite_end(sat_cite *cite, satchel_error *error);
 /* Takes the next citation out, in the order of their markers; false: none is there yet. */
 bool sat_cite_next(sat_cite *cite, sat_citation *out);
+/* Appends a text without its markers and the spaces before them: those of an earlier answer, whose
+ * passages are gone. Numbers from 1,000 on, such as years, are none. */
+void sat_cite_strip(sat_buffer *out, const char *text, size_t length);
 /* All of the text so far. */
 const char *sat_cite_text(const sat_cite *cite, size_t *length);
 

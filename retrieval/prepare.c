@@ -274,7 +274,7 @@ satchel_status sat_prepared_begin(sat_prepared **out, sat_store *store, const ch
     if (!status)
         status = sat_prompt_open(&p->prompt, p->memory, setup->prompt, error);
     if (!status)
-        status = sat_history_read(&p->history, setup->history, error);
+        status = sat_history_read(&p->history, p->memory, setup->history, error);
     if (!status)
         status = plan(p, setup, error);
     if (status)

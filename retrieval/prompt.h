@@ -57,8 +57,10 @@ typedef struct sat_history {
 } sat_history;
 
 /* Reads a JSON array of objects with `role`, "user" or "assistant", and `content`, a string. NULL
- * or "" is an empty one. */
-satchel_status sat_history_read(sat_history *out, const char *json, satchel_error *error);
+ * or "" is an empty one. The assistant's lose their citation markers: the numbers are now other
+ * passages'. */
+satchel_status sat_history_read(sat_history *out, sat_memory *memory, const char *json,
+                                satchel_error *error);
 void sat_history_free(sat_history *history);
 const char *sat_history_text(const sat_history *history, size_t index, size_t *length);
 bool sat_history_is_user(const sat_history *history, size_t index);

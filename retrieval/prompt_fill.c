@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "retrieval/cite.h"
 #include "retrieval/prompt.h"
 #include "retrieval/search.h"
 
@@ -13,7 +14,21 @@ enum { LINE_BYTES = 240 /* of a title or a heading, about */ };
 
 /* ------------------------------------------------------------------ history */
 
-satchel_status sat_history_read(sat_history *out, const char *json, satchel_error *error) {
+static satchel_status strip_markers(sat_memory *memory, json_t *message, satchel_error *error) {
+    json_t *content = json_object_get(message, "content");
+    sat_buffer kept;
+    sat_buffer_init(&kept, memory);
+    sat_cite_strip(&kept, json_string_value(content), json_string_length(content));
+    bool fine =
+        !kept.failed && (kept.length == json_string_length(content) ||
+                         json_string_setn(content, kept.data ? kept.data : "", kept.length) == 0);
+    satchel_status status = fine ? SATCHEL_OK : sat_memory_fail(memory, kept.length, error);
+    sat_buffer_free(&kept);
+    return status;
+}
+
+satchel_status sat_history_read(sat_history *out, sat_memory *memory, const char *json,
+                                satchel_error *error) {
     *out = (sat_history){0};
     if (!json || !*json)
         return SATCHEL_OK;
@@ -36,6 +51,8 @@ satchel_status sat_history_read(sat_history *out, const char *json, satchel_erro
         else if (!json_is_string(json_object_get(message, "content")))
             status = sat_fail(error, SATCHEL_INVALID_ARGUMENT,
                               "message %zu of the history: its \"content\" must be a string", i);
+        else if (strcmp(role, "assistant") == 0)
+            status = strip_markers(memory, message, error);
     }
     if (status)
         sat_history_free(out);

@@ -270,6 +270,39 @@ static void failures_of_memory_are_reported(void **state) {
     }
 }
 
+static void an_earlier_answer_loses_its_markers(void **state) {
+    satchel_context *context = *state;
+    static const char *const pairs[][2] = {
+        {"", ""},
+        {"[1]", ""},
+        {"The lease ends in May [1].", "The lease ends in May."},
+        {"A \t [1][2], b [2-4; 7] c[12]", "A, b c"},
+        {"\xE5\xA5\xBD\xE3\x80\x90"
+         "1\xE3\x80\x91\xE3\x80\x82\xEF\xBC\xBB\xEF\xBC\x92\xEF\xBC\xBD",
+         "\xE5\xA5\xBD\xE3\x80\x82"},
+        {"Line [1]\n [2] line", "Line\n line"},
+        {"In [2024], [1000] and [0]: [x] [1 2] [1", "In [2024], [1000] and [0]: [x] [1 2] [1"},
+        {"[[1]] [999] []", "[] []"},
+    };
+    for (size_t i = 0; i < SAT_COUNT(pairs); i++) {
+        sat_buffer out;
+        sat_buffer_init(&out, &context->memory);
+        /* At the end of its block, for the sanitizers. */
+        size_t length = strlen(pairs[i][0]);
+        char *text = malloc(length + 1);
+        assert_non_null(text);
+        memcpy(text, pairs[i][0], length + 1);
+        char *exact = realloc(text, length ? length : 1);
+        assert_non_null(exact);
+        sat_cite_strip(&out, exact, length);
+        assert_int_equal(out.length, strlen(pairs[i][1]));
+        if (out.length > 0)
+            assert_memory_equal(out.data, pairs[i][1], out.length);
+        free(exact);
+        sat_buffer_free(&out);
+    }
+}
+
 static int open_context(void **state) {
     satchel_context_options options = {.struct_size = sizeof options, .threads = 1};
     return sat_context_open((satchel_context **)state, &options, NULL);
@@ -295,6 +328,7 @@ int main(void) {
         cmocka_unit_test(parts_of_words_do_not_verify),
         cmocka_unit_test(quotations_verify_if_all_of_them_stand),
         cmocka_unit_test(long_and_broken_texts_end),
+        cmocka_unit_test(an_earlier_answer_loses_its_markers),
         cmocka_unit_test(failures_of_memory_are_reported),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

@@ -37,7 +37,7 @@ static written messages(satchel_context *context, const char *prompt_json, const
     satchel_error error = {0};
     if (sat_prompt_open(&prompt, &context->memory, prompt_json, &error))
         fail_msg("%s", error.message);
-    if (sat_history_read(&history, history_json, &error))
+    if (sat_history_read(&history, &context->memory, history_json, &error))
         fail_msg("%s", error.message);
     const sat_prompt_input input = {.question = "Why \"so\"?",
                                     .results = &results,
@@ -123,14 +123,15 @@ static void the_default_has_all_that_is_needed(void **state) {
 
 static void history_stands_between(void **state) {
     static const char history[] = "[{\"role\":\"user\",\"content\":\"A\"},"
-                                  "{\"role\":\"assistant\",\"content\":\"B [1]\"},"
-                                  "{\"role\":\"user\",\"content\":\"C\"}]";
+                                  "{\"role\":\"assistant\",\"content\":\"B [1], b [2].\"},"
+                                  "{\"role\":\"user\",\"content\":\"C [1]?\"}]";
     const satchel_hit hit = passage("x");
     written made = messages(*state, plain_prompt, &hit, 1, history, 1, false);
     assert_int_equal(json_array_size(made.json), 3); /* an empty system has no message */
     assert_string_equal(role(&made, 0), "assistant");
-    assert_string_equal(content(&made, 0), "B [1]");
+    assert_string_equal(content(&made, 0), "B, b."); /* those were other passages */
     assert_string_equal(role(&made, 1), "user");
+    assert_string_equal(content(&made, 1), "C [1]?"); /* what the user wrote stays */
     assert_string_equal(content(&made, 2), "1<x>|Why \"so\"?");
     done(&made);
 }
@@ -282,16 +283,18 @@ static void wrong_histories_are_refused(void **state) {
         "[",
         "null",
     };
+    sat_memory *memory = &((satchel_context *)*state)->memory;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         sat_history history;
         satchel_error error = {0};
-        assert_int_equal(sat_history_read(&history, wrong[i], &error), SATCHEL_INVALID_ARGUMENT);
+        assert_int_equal(sat_history_read(&history, memory, wrong[i], &error),
+                         SATCHEL_INVALID_ARGUMENT);
         assert_non_null(strstr(error.message, "history"));
         assert_null(history.array);
     }
     sat_history history;
-    assert_int_equal(sat_history_read(&history, NULL, NULL), SATCHEL_OK);
-    assert_int_equal(sat_history_read(&history, "", NULL), SATCHEL_OK);
+    assert_int_equal(sat_history_read(&history, memory, NULL, NULL), SATCHEL_OK);
+    assert_int_equal(sat_history_read(&history, memory, "", NULL), SATCHEL_OK);
     assert_int_equal(history.count, 0);
 }
 
