@@ -10,6 +10,7 @@
  *   json.c       text for programs: one JSON object a line
  *   progress.c   the progress bar, or plain lines
  *   write.c      models that write: opening one, its options, showing what it says
+ *   answer.c     answers to questions: models, options, showing them with their sources
  *   pdf.c        a reader for PDF through pdftotext
  *   cmd_*.c      the commands
  */
@@ -44,7 +45,7 @@ typedef struct cli_options {
     int32_t mode, role, color; /* SATCHEL_SEARCH_*, SATCHEL_ROLE_*, COLOR_* */
     int64_t k, limit, sentences, threads, max_bytes, iterations, seed, representatives;
     /* Models that write. */
-    const char *stop, *schema, *grammar, *adapter, *chat_template, *system, *cache;
+    const char *stop, *schema, *grammar, *adapter, *chat_template, *system, *cache, *prompt;
     int64_t max_tokens, top_k, context;
     double temperature, top_p, min_p;
     int32_t kv, special, full, warm;
@@ -190,13 +191,17 @@ void progress_clear(struct progress *progress); /* before other output */
 
 /* ------------------------------------------------------------------ write.c */
 
-/* Opens cli->model as the options ask; it must be one that writes. An exit code, after a report. */
+/* Each opens a model as the options of models that write ask, and returns an exit code, after a
+ * report: open_generator to cli->model, which must be one that writes; open_writing to *out, which
+ * may be of either kind. */
 int open_generator(struct cli *cli, const char *path);
+int open_writing(struct cli *cli, const char *path, satchel_model **out);
+int embeds_only(const char *path); /* the report that it does not write */
 
 /* How to write, as the options ask; to be ended also after a failure. */
 struct writing {
     satchel_generate_options options;
-    char *schema, *grammar; /* read from files */
+    char *schema, *grammar, *prompt; /* read from files */
 };
 int writing_begin(struct writing *writing, const struct cli *cli);
 void writing_end(struct writing *writing);
@@ -210,6 +215,23 @@ bool said_add(struct said *said, const char *text, size_t length); /* false: out
 /* Shows a model's text as it comes, and adds it to *said (may be NULL). */
 satchel_status show_answer(struct cli *cli, satchel_stream *stream, struct said *said,
                            satchel_error *error);
+/* How fast it was, with --verbose. */
+void note_speed(const struct cli *cli, const satchel_event_done *done);
+
+/* ------------------------------------------------------------------ answer.c */
+
+/* --model names a model that writes, or else the embedder: the file says which. A model that writes
+ * goes to *generator, and the embedder is then --embedder's or the usual one. `required`: an
+ * embedder will not do. An exit code, after a report. */
+int open_answering(struct cli *cli, bool required, satchel_model **generator);
+/* What the options say of questions. Points into *writing. */
+void ask_options(const struct cli *cli, satchel_model *generator, const struct writing *writing,
+                 satchel_ask_options *options);
+/* Shows an answer as it comes, then its sources; adds its text to *said (may be NULL). */
+satchel_status show_cited(struct cli *cli, satchel_stream *stream, struct said *said, bool *refused,
+                          satchel_error *error);
+/* After a refusal: what came closest, found again because the events are gone. */
+void show_closest(const struct cli *cli, const char *question, const satchel_ask_options *asked);
 
 /* ------------------------------------------------------------------ pdf.c */
 

@@ -1,7 +1,8 @@
 /*
- * chat: a conversation, line by line. Ctrl-C stops the answer that is being written, and ends the
- * program where a line is waited for. When the conversation has outgrown the model's context, its
- * beginning is forgotten.
+ * chat: a conversation, line by line, with a model alone or over a store: then each line is a
+ * question to its documents, asked with what was said before. Ctrl-C stops the answer that is being
+ * written, and ends the program where a line is waited for. When the conversation has outgrown the
+ * model's context, its beginning is forgotten.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct message {
 
 struct talk {
     struct cli *cli;
+    satchel_model *generator; /* over a store; NULL: cli->model talks */
     struct message *messages; /* the system's first, if there is one */
     size_t count, room;
     size_t fixed; /* messages at the start that are never forgotten */
@@ -51,15 +53,15 @@ static void forget(struct talk *talk, size_t from, size_t count) {
     talk->count -= count;
 }
 
-/* The conversation as JSON, to be freed; NULL when out of memory. */
-static char *write_messages(const struct talk *talk, size_t *length) {
+/* The first `count` messages as JSON, to be freed; NULL when out of memory. */
+static char *write_messages(const struct talk *talk, size_t count, size_t *length) {
     char *text = NULL;
     FILE *out = open_memstream(&text, length);
     if (!out)
         return NULL;
     struct json json = {.out = out};
     out_open(&json, '[');
-    for (size_t i = 0; i < talk->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         out_key(&json, NULL);
         out_open(&json, '{');
         out_string(&json, "role", talk->messages[i].role);
@@ -75,30 +77,66 @@ static char *write_messages(const struct talk *talk, size_t *length) {
 
 /* ------------------------------------------------------------------ an answer */
 
-static satchel_status ask_once(struct talk *talk, satchel_cancel *cancel, struct said *said,
-                               satchel_error *error) {
-    struct writing writing;
-    if (writing_begin(&writing, talk->cli) != EXIT_FINE) {
-        writing_end(&writing);
-        *error = (satchel_error){.code = SATCHEL_IO, .message = "an option's file is not there"};
-        return error->code;
-    }
-    writing.options.cancel = cancel;
+/* What came of a message. */
+struct reply {
+    struct said said;
+    bool refused; /* by the store */
+};
+
+static satchel_status chat_once(struct talk *talk, const struct writing *writing,
+                                struct reply *reply, satchel_error *error) {
     satchel_chat_options options;
     satchel_chat_options_init(&options, sizeof options);
-    options.generate = &writing.options;
+    options.generate = &writing->options;
     satchel_stream *stream = NULL;
     size_t length = 0;
-    char *messages = write_messages(talk, &length);
+    char *messages = write_messages(talk, talk->count, &length);
     satchel_status status = SATCHEL_OUT_OF_MEMORY;
     *error = (satchel_error){.code = SATCHEL_OUT_OF_MEMORY, .message = "out of memory"};
     if (messages)
         status = satchel_chat(&stream, talk->cli->model, messages, length, &options, error);
     if (!status)
-        status = show_answer(talk->cli, stream, said, error);
+        status = show_answer(talk->cli, stream, &reply->said, error);
     satchel_stream_close(&stream);
-    writing_end(&writing);
     free(messages);
+    return status;
+}
+
+/* Asks the store the last message, with those before it as the history. */
+static satchel_status ask_once(struct talk *talk, const struct writing *writing,
+                               struct reply *reply, satchel_error *error) {
+    struct cli *cli = talk->cli;
+    const char *question = talk->messages[talk->count - 1].text;
+    satchel_ask_options options;
+    ask_options(cli, talk->generator, writing, &options);
+    satchel_stream *stream = NULL;
+    size_t length = 0;
+    char *history = write_messages(talk, talk->count - 1, &length);
+    satchel_status status = SATCHEL_OUT_OF_MEMORY;
+    *error = (satchel_error){.code = SATCHEL_OUT_OF_MEMORY, .message = "out of memory"};
+    options.history = history;
+    if (history)
+        status = satchel_ask(&stream, cli->store, question, &options, error);
+    if (!status)
+        status = show_cited(cli, stream, &reply->said, &reply->refused, error);
+    satchel_stream_close(&stream);
+    if (!status && reply->refused && !cli->options.json)
+        show_closest(cli, question, &options);
+    free(history);
+    return status;
+}
+
+static satchel_status answer_once(struct talk *talk, satchel_cancel *cancel, struct reply *reply,
+                                  satchel_error *error) {
+    struct writing writing;
+    satchel_status status = SATCHEL_IO;
+    if (writing_begin(&writing, talk->cli) == EXIT_FINE) {
+        writing.options.cancel = cancel;
+        status = (talk->generator ? ask_once : chat_once)(talk, &writing, reply, error);
+    } else {
+        *error = (satchel_error){.code = SATCHEL_IO, .message = "an option's file is not there"};
+    }
+    writing_end(&writing);
     return status;
 }
 
@@ -122,29 +160,30 @@ static int answer(struct talk *talk) {
     if (satchel_cancel_open(&cancel, cli->context, &error))
         return report(cli, NULL, &error);
     interrupt_fires(cancel);
-    struct said said = {0};
+    struct reply reply = {0};
+    struct said *said = &reply.said;
     size_t forgotten = 0;
-    satchel_status status = ask_once(talk, cancel, &said, &error);
-    while (status == SATCHEL_LIMIT && said.length == 0 && forget_oldest(talk)) {
+    satchel_status status = answer_once(talk, cancel, &reply, &error);
+    while (status == SATCHEL_LIMIT && said->length == 0 && forget_oldest(talk)) {
         forgotten++;
-        status = ask_once(talk, cancel, &said, &error);
+        status = answer_once(talk, cancel, &reply, &error);
     }
     interrupt_fires(cli->cancel);
     satchel_cancel_close(&cancel);
-    for (size_t i = 0; i < said.length; i++) /* messages may not hold it */
-        if (said.text[i] == '\0')
-            said.text[i] = ' ';
+    for (size_t i = 0; i < said->length; i++) /* messages may not hold it */
+        if (said->text[i] == '\0')
+            said->text[i] = ' ';
     if (forgotten && !cli->options.quiet)
         fprintf(stderr, "satchel: the conversation no longer fits the model's context; its "
                         "beginning was forgotten\n");
-    int code = EXIT_FINE;
+    int code = reply.refused ? EXIT_NOTHING : EXIT_FINE;
     if (status && status != SATCHEL_CANCELLED)
         code = report(cli, NULL, &error);
-    if (!status || (status == SATCHEL_CANCELLED && said.length))
-        add_message(talk, "assistant", said.text ? said.text : "", said.length);
+    if (!reply.refused && (!status || (status == SATCHEL_CANCELLED && said->length)))
+        add_message(talk, "assistant", said->text ? said->text : "", said->length);
     else
         forget(talk, talk->count - 1, 1); /* as if it had not been asked */
-    free(said.text);
+    free(said->text);
     return code;
 }
 
@@ -187,36 +226,59 @@ static bool obey(struct talk *talk, const char *line, bool *over) {
     return *over || line[0] == '\0';
 }
 
-int cmd_chat(struct cli *cli) {
-    int code = open_generator(cli, cli->args[0]);
-    if (code != EXIT_FINE)
-        return code;
-    struct talk talk = {.cli = cli, .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+/* With --model the argument is a store, else it is the model's file. */
+static int open_talk(struct talk *talk) {
+    struct cli *cli = talk->cli;
     const char *system = cli->options.system;
-    if (system && !add_message(&talk, "system", system, strlen(system)))
+    int code;
+    if (!cli->options.model) {
+        code = open_generator(cli, cli->args[0]);
+    } else if (system) {
+        fputs("satchel: --system has no place with a store: the model is told what to do with its "
+              "passages\n",
+              stderr);
+        code = EXIT_USAGE;
+    } else {
+        code = open_answering(cli, true, &talk->generator);
+        if (code == EXIT_FINE)
+            code = open_store(cli, cli->args[0], false);
+    }
+    if (code == EXIT_FINE && system && !add_message(talk, "system", system, strlen(system)))
         code = EXIT_FAILED;
-    talk.fixed = talk.count;
-    if (code == EXIT_FINE && talk.terminal && !cli->options.quiet)
-        fputs("satchel: a line is a message; /help says more\n", stderr);
+    talk->fixed = talk->count;
+    return code;
+}
+
+static int converse(struct talk *talk) {
+    struct cli *cli = talk->cli;
+    int code = EXIT_FINE;
     size_t length = 0;
     char *line = NULL;
     bool over = false;
+    if (talk->terminal && !cli->options.quiet)
+        fputs("satchel: a line is a message; /help says more\n", stderr);
     while (!over && code != EXIT_FAILED && !satchel_cancel_fired(cli->cancel) &&
-           (line = read_line(&talk, &length))) {
-        if (obey(&talk, line, &over)) {
-            free(line);
-            continue;
-        }
-        code = add_message(&talk, "user", line, length) ? answer(&talk) : EXIT_FAILED;
+           (line = read_line(talk, &length))) {
+        if (!obey(talk, line, &over))
+            code = add_message(talk, "user", line, length) ? answer(talk) : EXIT_FAILED;
         free(line);
     }
     if (satchel_cancel_fired(cli->cancel)) {
         fputc('\n', stdout);
         code = EXIT_INTERRUPTED;
-    } else if (!over && talk.terminal && !cli->options.json) {
+    } else if (!over && talk->terminal && !cli->options.json) {
         fputc('\n', stdout); /* after Ctrl-D */
     }
+    return code;
+}
+
+int cmd_chat(struct cli *cli) {
+    struct talk talk = {.cli = cli, .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+    int code = open_talk(&talk);
+    if (code == EXIT_FINE)
+        code = converse(&talk);
     forget(&talk, 0, talk.count);
     free(talk.messages);
+    satchel_model_close(&talk.generator);
     return code;
 }

@@ -190,6 +190,10 @@ const char *reason_name(int32_t reason) {
         return "weak_evidence";
     case SATCHEL_REASON_NO_EMBEDDER:
         return "no_embedder";
+    case SATCHEL_REASON_GENERATOR:
+        return "generator";
+    case SATCHEL_REASON_DECLINED:
+        return "declined";
     default:
         return "unknown";
     }

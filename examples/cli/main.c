@@ -43,6 +43,7 @@ const struct command commands[] = {
      "  satchel ask notes.satchel \"When does the lease end?\"\n"
      "  satchel ask notes.satchel when does the lease end\n"
      "  satchel ask notes.satchel \"When does the lease end?\" --model qwen3-0.6b.gguf\n"
+     "  satchel ask notes.satchel \"Who signed?\" --model qwen3-0.6b.gguf --max-tokens 100\n"
      "  satchel ask notes.satchel \"Who signed?\" --filter '{\"path\":\"notes/contracts/*\"}'\n"
      "  satchel ask notes.satchel \"Who signed?\" --json | jq -r 'select(.type==\"token\").text'\n",
      2, SIZE_MAX, cmd_ask},
@@ -135,14 +136,18 @@ const struct command commands[] = {
      "  satchel generate qwen3-0.6b.gguf \"Name three trees as JSON:\" --schema trees.json\n"
      "  satchel generate qwen3-0.6b.gguf --temperature 0.8 --seed 7 < prompt.txt\n",
      1, SIZE_MAX, cmd_generate},
-    {"chat", "MODEL", "talk with a language model",
+    {"chat", "MODEL | STORE", "talk with a language model, about your documents too",
      "A line is a message; the model remembers the conversation until /clear, and its beginning "
      "is\n"
      "forgotten when it no longer fits. Ctrl-C stops an answer, /quit or Ctrl-D ends.\n"
+     "With --model the argument is a store: each line is a question to its documents, asked with "
+     "the\n"
+     "conversation so far, and answered with citations as ask does it.\n"
      "\n"
      "Examples:\n"
      "  satchel chat qwen3-0.6b.gguf\n"
      "  satchel chat qwen3-0.6b.gguf --system \"Answer in one sentence.\"\n"
+     "  satchel chat notes.satchel --model qwen3-0.6b.gguf\n"
      "  echo \"What is a lease?\" | satchel chat qwen3-0.6b.gguf --json\n",
      1, 1, cmd_chat},
     {"inspect", "FILE.gguf", "show what is in a model's file",
@@ -180,6 +185,8 @@ void interrupt_fires(satchel_cancel *cancel) {
     interrupt_cancel = cancel;
     struct sigaction action = {.sa_handler = on_interrupt};
     action.sa_flags = (int)SA_RESETHAND; /* a second Ctrl-C ends at once */
+    if (cancel != program_cancel) /* stops one answer: what is written meanwhile is to arrive */
+        action.sa_flags |= SA_RESTART;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }

@@ -42,7 +42,7 @@ static int32_t show_warming(void *user, const satchel_event_progress *event) {
     return 0;
 }
 
-int open_generator(struct cli *cli, const char *path) {
+int open_writing(struct cli *cli, const char *path, satchel_model **out) {
     const cli_options *asked = &cli->options;
     satchel_model_options options;
     satchel_model_options_init(&options, sizeof options);
@@ -61,20 +61,28 @@ int open_generator(struct cli *cli, const char *path) {
         return EXIT_FAILED;
     options.chat_template = chat_template;
     satchel_error error;
-    satchel_status status = satchel_model_open(&cli->model, cli->context, path, &options, &error);
+    satchel_status status = satchel_model_open(out, cli->context, path, &options, &error);
     progress_clear(&progress);
     free(chat_template);
-    if (status)
-        return report(cli, path, &error);
-    satchel_model_info info;
-    if (satchel_model_get_info(cli->model, &info, sizeof info, &error))
-        return report(cli, path, &error);
-    if (info.kind == SATCHEL_MODEL_GENERATOR)
-        return EXIT_FINE;
+    return status ? report(cli, path, &error) : EXIT_FINE;
+}
+
+int embeds_only(const char *path) {
     fputs("satchel: ", stderr);
     print_string(stderr, path);
     fputs(" is an embedding model: this needs one that writes\n", stderr);
     return EXIT_FAILED;
+}
+
+int open_generator(struct cli *cli, const char *path) {
+    satchel_model_info info;
+    satchel_error error;
+    const int code = open_writing(cli, path, &cli->model);
+    if (code != EXIT_FINE)
+        return code;
+    if (satchel_model_get_info(cli->model, &info, sizeof info, &error))
+        return report(cli, path, &error);
+    return info.kind == SATCHEL_MODEL_GENERATOR ? EXIT_FINE : embeds_only(path);
 }
 
 /* ------------------------------------------------------------------ options */
@@ -98,6 +106,8 @@ int writing_begin(struct writing *writing, const struct cli *cli) {
         return EXIT_FAILED;
     if (asked->grammar && !(writing->grammar = read_text(asked->grammar)))
         return EXIT_FAILED;
+    if (asked->prompt && !(writing->prompt = read_text(asked->prompt)))
+        return EXIT_FAILED;
     options->schema = writing->schema;
     options->grammar = writing->grammar;
     return EXIT_FINE;
@@ -106,6 +116,7 @@ int writing_begin(struct writing *writing, const struct cli *cli) {
 void writing_end(struct writing *writing) {
     free(writing->schema);
     free(writing->grammar);
+    free(writing->prompt);
 }
 
 /* ------------------------------------------------------------------ what it says */
@@ -138,7 +149,7 @@ static void out_said(const satchel_event *event) {
 }
 
 /* "12 tokens read (8 of them earlier) in 0.4 s, 30 written in 2.1 s: 14.3 a second" */
-static void note_speed(const struct cli *cli, const satchel_event_done *done) {
+void note_speed(const struct cli *cli, const satchel_event_done *done) {
     if (!cli->options.verbose || done->generated_tokens < 0)
         return;
     fprintf(stderr, "satchel: %" PRId64 " tokens read (%" PRId64 " of them earlier) in %.2f s, ",

@@ -5,6 +5,7 @@ _satchel() {
     local command='' at=1 options
     local commands='index sync ask search cluster list text remove stats verify backup embed generate chat inspect help'
     local writes='--max-tokens --temperature --top-k --top-p --min-p --seed --stop --schema --grammar --context --kv --adapter --warm --cache'
+    local asks='--model --embedder --no-model --count --mode --filter --never-refuse --template --prompt'
     local all='--threads --json --color --quiet --verbose --help --version'
     [ "$COMP_CWORD" -gt 1 ] && command=${COMP_WORDS[at]}
 
@@ -12,9 +13,9 @@ _satchel() {
     --mode) COMPREPLY=($(compgen -W 'keyword vector hybrid' -- "$word")); return ;;
     --role) COMPREPLY=($(compgen -W 'document query' -- "$word")); return ;;
     --kv) COMPREPLY=($(compgen -W 'f16 q8_0 f32' -- "$word")); return ;;
-    --schema | --grammar | --adapter | --template | --cache) compopt -o filenames; COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --schema | --grammar | --adapter | --template | --prompt | --cache) compopt -o filenames; COMPREPLY=($(compgen -f -- "$word")); return ;;
     --color) COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
-    --model | -m) compopt -o filenames; COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --model | -m | --embedder) compopt -o filenames; COMPREPLY=($(compgen -f -- "$word")); return ;;
     --count | -k | --filter | -f | --sentences | --root | --max-bytes | --limit | -n | --threads | -t | \
         --iterations | --seed | --representatives | --max-tokens | --temperature | --top-k | --top-p | --min-p | \
         --stop | --system | --context)
@@ -31,14 +32,14 @@ _satchel() {
     help) COMPREPLY=($(compgen -W "$commands" -- "$word")); return ;;
     index) options='--model --no-model --root --defer --hidden --keep-missing --allow-removals --max-bytes' ;;
     sync) options='--model --no-model --defer --hidden --keep-missing --allow-removals --max-bytes' ;;
-    ask) options='--model --embedder --no-model --count --mode --filter --sentences --never-refuse' ;;
+    ask) options="$asks $writes --sentences" ;;
     search) options='--model --no-model --count --mode --filter' ;;
     cluster) options='--model --count --filter --iterations --seed --representatives --fast' ;;
     list) options='--filter --limit' ;;
     stats) options='--model --no-model' ;;
     embed) options='--model --role' ;;
     generate) options="$writes --special" ;;
-    chat) options="$writes --system --template" ;;
+    chat) options="$asks $writes --system" ;;
     inspect) options='--context --kv --full' ;;
     text | remove | verify | backup) options='' ;;
     esac
