@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sdk/include/satchel.h"
+#include "tests/faults/faults.h"
 #include "tests/faults/interpose.h"
 #include "tests/support/fake_embedder.h"
 
@@ -25,8 +25,8 @@ void fault_arm(int kind, long k, int for_good) __attribute__((weak));
 long fault_disarm(void) __attribute__((weak));
 long fault_live_blocks(void) __attribute__((weak));
 
-static char folder[512], fixture[600], store_path[600], docs_path[600], model_path[600],
-    points_path[600];
+char model_path[600];
+static char folder[512], fixture[600], store_path[600], docs_path[600], points_path[600];
 static long failures;
 static int verbose; /* one point only: tell what every call said */
 
@@ -44,13 +44,13 @@ enum { POINTS = 40, POINT_SIZE = 3 }; /* of the file of points */
     "<html><head><title>Tide table</title></head><body><h1>Tides</h1><p>High water at "            \
     "<b>noon</b>.<p>Low water at six &amp; midnight.</body></html>"
 
-static void problem(const char *what, const char *detail) {
+void problem(const char *what, const char *detail) {
     failures++;
     fprintf(stderr, "  %s: %s\n", what, detail ? detail : "");
 }
 
 /* A failed call must say why; what it says is checked here for every call of every run. */
-static int judge(const char *call, satchel_status status, const satchel_error *error) {
+int judge(const char *call, satchel_status status, const satchel_error *error) {
     if (status == SATCHEL_OK)
         return 1;
     if (verbose)
@@ -101,16 +101,7 @@ static void remove_store(void) {
 
 /* ------------------------------------------------------------------ scenarios */
 
-typedef struct run {
-    satchel_context *context;
-    satchel_model *model;
-    satchel_store *store;
-    int tried_removal;
-    int added, html_added, removed; /* acknowledged with SATCHEL_OK */
-    int succeeded;                  /* every call of the scenario did */
-} run;
-
-static int open_all(run *r) {
+int open_all(run *r) {
     satchel_error error = {0};
     satchel_context_options options;
     satchel_context_options_init(&options, sizeof options);
@@ -158,7 +149,7 @@ static void scenario_add(run *r) {
 }
 
 /* Pulls a stream to its end; 1 if it got there. */
-static int drain(satchel_stream *stream, const char *what) {
+int drain(satchel_stream *stream, const char *what) {
     satchel_error error = {0};
     satchel_event event;
     for (int i = 0; i < 1000; i++) {
@@ -256,74 +247,6 @@ static void scenario_model(run *r) {
 }
 
 /* Topics of the store, and a clustering of points in a file. */
-/* Pulls an answer to its end. */
-static int pull_answer(satchel_stream *stream) {
-    satchel_error error = {0};
-    satchel_event event = {0};
-    while (event.kind != SATCHEL_EVENT_DONE)
-        if (!judge("stream_next", satchel_stream_next(stream, &event, sizeof event, &error),
-                   &error))
-            return 0;
-    return 1;
-}
-
-/* A generator from a file: opened, looked into, asked in both ways, with a schema, scored. */
-static void scenario_generate(run *r) {
-    satchel_error error = {0};
-    satchel_context_options options;
-    satchel_context_options_init(&options, sizeof options);
-    options.threads = 1;
-    if (!judge("context_open", satchel_context_open(&r->context, &options, &error), &error))
-        return;
-    satchel_gguf *gguf = NULL;
-    satchel_gguf_key key;
-    satchel_model_need need;
-    satchel_stream *stream = NULL;
-    int fine = judge("gguf_open", satchel_gguf_open(&gguf, r->context, model_path, &error), &error);
-    for (size_t i = 0; fine && i < 8; i++)
-        fine = judge("gguf_get_key", satchel_gguf_get_key(gguf, i, 0, &key, sizeof key, &error),
-                     &error);
-    satchel_gguf_close(&gguf);
-    fine &= judge("model_measure",
-                  satchel_model_measure(r->context, model_path, &need, sizeof need, NULL, &error),
-                  &error);
-    if (!judge("model_open", satchel_model_open(&r->model, r->context, model_path, NULL, &error),
-               &error))
-        return;
-    satchel_generate_options write = {.struct_size = sizeof write, .max_tokens = 6};
-    const satchel_chat_options talk = {.struct_size = sizeof talk, .generate = &write};
-    const char *question = "[{\"role\":\"user\",\"content\":\"dusk\"}]";
-    if (judge("generate", satchel_generate(&stream, r->model, "dusk", 4, &write, &error), &error))
-        fine &= pull_answer(stream);
-    else
-        fine = 0;
-    satchel_stream_close(&stream);
-    write.schema = "{\"type\":\"boolean\"}";
-    if (judge("chat",
-              satchel_chat(&stream, r->model, question, SATCHEL_NUL_TERMINATED, &talk, &error),
-              &error))
-        fine &= pull_answer(stream);
-    else
-        fine = 0;
-    satchel_stream_close(&stream);
-    int32_t tokens[16];
-    size_t count = 0, length = 0;
-    char text[32];
-    satchel_perplexity perplexity;
-    fine &= judge("tokenize",
-                  satchel_model_tokenize(r->model, "dusk", 4, tokens, 16, &count, &error), &error);
-    fine &= count <= 16 && judge("detokenize",
-                                 satchel_model_detokenize(r->model, tokens, count, 0, text,
-                                                          sizeof text, &length, &error),
-                                 &error);
-    fine &= judge("perplexity",
-                  satchel_model_perplexity(r->model, "dusk", 4, &perplexity, sizeof perplexity,
-                                           NULL, NULL, NULL, &error),
-                  &error);
-    const char *spelled = satchel_model_token(r->model, 1);
-    r->succeeded = fine && spelled && length == 4;
-}
-
 static void scenario_cluster(run *r) {
     satchel_error error = {0};
     if (!open_all(r))
@@ -367,7 +290,8 @@ static const struct {
     {"add", scenario_add, 1},           {"search", scenario_search, 1},
     {"sync", scenario_sync, 1},         {"backup", scenario_backup, 1},
     {"model", scenario_model, 0},       {"cluster", scenario_cluster, 1},
-    {"generate", scenario_generate, 0},
+    {"generate", scenario_generate, 0}, {"ask", scenario_ask, 1},
+    {"prepare", scenario_prepare, 1},
 };
 
 /* ------------------------------------------------------------------ after each run */

@@ -11,6 +11,9 @@ import support
 HELLO = os.environ.get("SATCHEL_HELLO")
 EMBEDDER = os.environ.get("SATCHEL_EXAMPLE_EMBEDDER")
 READER = os.environ.get("SATCHEL_EXAMPLE_READER")
+GENERATE = os.environ.get("SATCHEL_EXAMPLE_GENERATE")
+GENERATOR = os.environ.get("SATCHEL_TEST_GENERATOR")
+SPLIT_ASK = os.environ.get("SATCHEL_EXAMPLE_SPLIT_ASK")
 LIBRARY = os.environ.get("SATCHEL_LIBRARY")
 RUSTC = shutil.which("rustc")
 
@@ -26,9 +29,9 @@ leaves in two minutes.
 
 
 class Examples(support.FolderTest):
-    def run_example(self, program, *arguments, expect=0):
+    def run_example(self, program, *arguments, expect=0, stdin=""):
         run = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True,
-                             timeout=120)
+                             input=stdin, timeout=120)
         self.assertEqual(run.returncode, expect, run.stdout + run.stderr)
         return run.stdout
 
@@ -80,6 +83,32 @@ class Examples(support.FolderTest):
         broken.write_text("no times here\n")
         out = self.run_example(READER, self.folder / "b.satchel", broken, "times")
         self.assertIn("no line with times", out)
+
+    @unittest.skipUnless(GENERATE and GENERATOR, "not started by meson")
+    def test_generate(self):
+        out = self.run_example(GENERATE, GENERATOR, "hello")
+        self.assertRegex(out, r"^\[needs \d+\.\d MB beside its file\]\n")
+        self.assertRegex(out, r"\n\[[1-9]\d* tokens in \d+ ms\]\n$")
+        self.run_example(GENERATE, self.folder / "none.gguf", "hello", expect=1)
+        self.run_example(GENERATE, expect=2)
+
+    @unittest.skipUnless(SPLIT_ASK and support.TOOL, "not started by meson")
+    def test_split_ask(self):
+        subprocess.run([support.TOOL, "index", self.store_path, self.write_notes(), "--no-model",
+                        "--quiet"], check=True, timeout=120, capture_output=True)
+        question = "When does the lease of the flat end?"
+        out = self.run_example(SPLIT_ASK, self.store_path, question,
+                               stdin="The lease of the flat ends in March [1]. So it is said.")
+        at = len("The lease of the flat ends in March")
+        self.assertIn(f"  bytes 0 to {at} rest on notes/lease.md, bytes 6 to {6 + at}: word for "
+                      "word\n", out)
+        said = "".join(line for line in out.splitlines(keepends=True)
+                       if not line.startswith("  bytes"))
+        self.assertEqual(said.replace("\n", ""),
+                         "The lease of the flat ends in March [1]. So it is said.")
+        self.assertEqual(self.run_example(SPLIT_ASK, self.store_path, question, stdin="NO_ANSWER"),
+                         "the documents do not support an answer\n")
+        self.run_example(SPLIT_ASK, expect=1)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,20 @@ typedef struct script {
     float temperature;
     char messages[8192];
     satchel_status failing;
+    void (*inside)(void *user); /* called inside each callback */
+    void *inside_user;
 } script;
+
+static void call_inside(const script *s) {
+    if (s->inside)
+        s->inside(s->inside_user);
+}
 
 static satchel_status count(void *user, const char *text, size_t length, size_t *count) {
     script *s = user;
     (void)text;
     s->counted++;
+    call_inside(s);
     *count = length / 4 + 1;
     return SATCHEL_OK;
 }
@@ -27,6 +35,7 @@ static satchel_status count(void *user, const char *text, size_t length, size_t 
 static satchel_status begin(void *user, const satchel_generator_request *request, void **run) {
     script *s = user;
     s->begun++;
+    call_inside(s);
     s->at = 0;
     s->max_tokens = request->max_tokens;
     s->temperature = request->options->temperature;
@@ -39,6 +48,7 @@ static satchel_status begin(void *user, const satchel_generator_request *request
 static satchel_status next(void *user, void *run, const char **text, size_t *length) {
     script *s = run;
     assert_ptr_equal(user, run);
+    call_inside(s);
     if (s->failing && s->at > 0)
         return s->failing;
     size_t left = strlen(s->text) - s->at;
@@ -238,6 +248,114 @@ static void wrong_options_are_refused(void **state) {
     assert_int_equal(s.begun, 0);
 }
 
+/* ------------------------------------------------------------------ calling back */
+
+struct back {
+    test_bed *bed;
+    script *s;
+    satchel_model *model;
+    satchel_stream *stream;     /* the one being pulled, or NULL */
+    satchel_prepared *prepared; /* an earlier one */
+    int calls;
+    bool from_embedder;
+    int wrong; /* the first call that was not answered as it should be; 0: none */
+    satchel_status got;
+};
+
+static void expect(struct back *b, int call, satchel_status got, satchel_status wanted) {
+    if (got != wanted && !b->wrong) {
+        b->wrong = call;
+        b->got = got;
+    }
+}
+
+/* What waits for the callback is busy; what does not goes on. */
+static void call_back(void *user) {
+    struct back *b = user;
+    satchel_store *store = b->bed->store;
+    const satchel_status of_store = b->from_embedder ? SATCHEL_BUSY : SATCHEL_OK;
+    const satchel_status of_model = b->from_embedder ? SATCHEL_OK : SATCHEL_BUSY;
+    satchel_ask_options options = asking(NULL);
+    satchel_prepared *prepared = NULL;
+    satchel_stream *stream = NULL;
+    satchel_event event;
+    int counts[16];
+    b->calls++;
+    b->s->inside = NULL; /* once at a time */
+    b->bed->embedder.inside = NULL;
+    expect(b, 1, satchel_ask(&stream, store, "When does the lease end?", &options, NULL), of_store);
+    if (stream)
+        expect(b, 2, test_drain(stream, counts, NULL), SATCHEL_OK);
+    satchel_stream_close(&stream);
+    options.generator = b->model;
+    expect(b, 3, satchel_ask(&stream, store, "When does the lease end?", &options, NULL),
+           SATCHEL_BUSY);
+    options.context_tokens = 1000;
+    expect(b, 4, satchel_ask_prepare(&prepared, store, "When?", &options, NULL), SATCHEL_BUSY);
+    expect(b, 5, satchel_prepared_resolve(&stream, b->prepared, "In May", 6, 0, NULL), of_store);
+    if (stream)
+        expect(b, 6, test_drain(stream, counts, NULL), SATCHEL_OK);
+    satchel_stream_close(&stream);
+    expect(b, 7, satchel_generate(&stream, b->model, "x", 1, NULL, NULL), of_model);
+    satchel_stream_close(&stream);
+    expect(b, 8,
+           satchel_chat(&stream, b->model, "[{\"role\":\"user\",\"content\":\"x\"}]",
+                        SATCHEL_NUL_TERMINATED, NULL, NULL),
+           of_model);
+    satchel_stream_close(&stream);
+    if (b->stream)
+        expect(b, 9, satchel_stream_next(b->stream, &event, sizeof event, NULL), SATCHEL_BUSY);
+    if (b->from_embedder)
+        b->bed->embedder.inside = call_back;
+    else
+        b->s->inside = call_back;
+}
+
+static void calling_back_is_busy(void **state) {
+    test_bed *bed = *state;
+    satchel_error error;
+    int counts[16];
+    test_add(bed, "lease", lease);
+    for (int from_embedder = 0; from_embedder < 2; from_embedder++) {
+        script s = {.text = "The lease ends on 31 May 2027 [1].", .step = 9};
+        struct back b = {
+            .bed = bed, .s = &s, .model = generator(bed, &s), .from_embedder = from_embedder};
+        satchel_ask_options options = asking(NULL);
+        options.context_tokens = 1000;
+        test_fine(satchel_ask_prepare(&b.prepared, bed->store, "When does the lease end?", &options,
+                                      &error),
+                  &error);
+        s.inside_user = bed->embedder.inside_user = &b;
+        if (from_embedder)
+            bed->embedder.inside = call_back;
+        else
+            s.inside = call_back;
+        options.generator = b.model;
+        options.context_tokens = 0;
+        satchel_prepared *prepared = NULL;
+        test_fine(satchel_ask_prepare(&prepared, bed->store, "When does the lease end?", &options,
+                                      &error),
+                  &error);
+        satchel_prepared_close(&prepared);
+        assert_true(b.calls > 0);
+        int before = b.calls;
+        test_fine(satchel_ask(&b.stream, bed->store, "When does the lease end?", &options, &error),
+                  &error);
+        test_fine(test_drain(b.stream, counts, &error), &error);
+        assert_int_equal(counts[SATCHEL_EVENT_CITATION], 1);
+        assert_true(b.calls > before + (from_embedder ? 0 : 3));
+        if (b.wrong)
+            fail_msg("call %d from the %s gave %d", b.wrong,
+                     from_embedder ? "embedder" : "generator", b.got);
+        bed->embedder.inside = NULL;
+        satchel_stream_close(&b.stream);
+        satchel_prepared_close(&b.prepared);
+        satchel_model_close(&b.model);
+        assert_int_equal(s.destroyed, 1);
+        assert_int_equal(s.begun, s.ended);
+    }
+}
+
 /* ------------------------------------------------------------------ split */
 
 static void a_split_answer_has_the_same_events(void **state) {
@@ -322,9 +440,13 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(an_application_s_generator_answers),         TEST(options_reach_the_generator),
-        TEST(a_generator_that_fails_or_declines_is_told), TEST(wrong_options_are_refused),
-        TEST(a_split_answer_has_the_same_events),         TEST(nothing_is_no_prepared),
+        TEST(an_application_s_generator_answers),
+        TEST(options_reach_the_generator),
+        TEST(a_generator_that_fails_or_declines_is_told),
+        TEST(wrong_options_are_refused),
+        TEST(calling_back_is_busy),
+        TEST(a_split_answer_has_the_same_events),
+        TEST(nothing_is_no_prepared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
