@@ -1,12 +1,8 @@
-/* JSON through jansson, behind a scan that bounds its recursion. */
-#include "base/json.h"
-
-#include <stdlib.h>
+/* JSON checked for UTF-8 and depth, then read; strings written. */
 #include <string.h>
 
+#include "base/json_parse.h"
 #include "base/text.h"
-
-#define PROBE_BYTES 4096 /* more than jansson asks for at once for a short text */
 
 /* Where the depth of `text` passes the limit, or `length`. Knows strings and their escapes and
  * nothing else: whatever is wrong in other ways is the parser's to say. */
@@ -45,10 +41,6 @@ static void locate(const char *text, size_t at, size_t *line, size_t *column) {
     }
 }
 
-static json_t *load(const char *text, size_t length, json_error_t *problem) {
-    return json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, problem);
-}
-
 satchel_status sat_json_parse(json_t **out, const char *text, size_t length, satchel_status code,
                               const char *what, satchel_error *error) {
     *out = NULL;
@@ -65,31 +57,14 @@ satchel_status sat_json_parse(json_t **out, const char *text, size_t length, sat
         return sat_fail(error, code, "%s, line %zu, column %zu: nested deeper than %d levels", what,
                         line, column, SAT_JSON_MAX_DEPTH);
     }
-    /* jansson calls some failures of memory a syntax error, or nothing at all, and after one of them drops a
-     * byte and goes on: a second failure with memory to be had is the text's, and what is read is read twice. */
-    json_error_t problem;
-    for (int tries = 0; tries < 2; tries++) {
-        *out = load(text, length, &problem);
-        if (*out) {
-            json_t *again = load(text, length, &problem);
-            bool same = again && json_equal(*out, again);
-            json_decref(again);
-            if (same)
-                return SATCHEL_OK;
-            json_decref(*out);
-            *out = NULL;
-            return sat_fail_memory(error, length);
-        }
-        void *volatile probe = malloc(PROBE_BYTES); /* volatile: or the pair is optimised away */
-        if (!probe || json_error_code(&problem) == json_error_out_of_memory) {
-            free(probe);
-            return sat_fail_memory(error, length);
-        }
-        free(probe);
-    }
-    return sat_fail(error, code, "%s, line %d, column %d: %s", what,
-                    problem.line < 1 ? 1 : problem.line, problem.column < 1 ? 1 : problem.column,
-                    problem.text);
+    sat_json_problem problem;
+    *out = sat_json_read(text, length, &problem);
+    if (*out)
+        return SATCHEL_OK;
+    if (problem.out_of_memory)
+        return sat_fail_memory(error, length);
+    locate(text, problem.at, &line, &column);
+    return sat_fail(error, code, "%s, line %zu, column %zu: %s", what, line, column, problem.what);
 }
 
 bool sat_json_append_string(sat_buffer *buffer, const char *text, size_t length) {

@@ -1,6 +1,7 @@
 /*
- * JSON through jansson, made safe: depth limited before parsing (jansson recurses), duplicate keys
- * refused, UTF-8 checked. jansson allocates with malloc (its hook is process-wide).
+ * JSON as jansson's values, read by our own reader: jansson's recurses and does not survive failures of
+ * memory. Depth is limited (freeing recurses, too), duplicate keys refused, UTF-8 checked. jansson allocates
+ * with malloc (its hook is process-wide).
  */
 #ifndef SATCHEL_BASE_JSON_H
 #define SATCHEL_BASE_JSON_H

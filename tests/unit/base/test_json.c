@@ -62,6 +62,84 @@ static void mistakes_are_refused_where_they_are(void **state) {
     json_decref(value);
 }
 
+/* Texts made of bits of JSON, and such with bytes changed: taken or refused as jansson does it, with
+ * the same values. */
+static void what_is_read_is_what_jansson_reads(void **state) {
+    static const char *const bits[] = {
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"a\"",
+        "\"b\"",
+        "\"\"",
+        "1",
+        "-0",
+        "-",
+        "01",
+        "1.5",
+        "1e5",
+        "1E-3",
+        "1.",
+        ".5",
+        "1e",
+        "1e999",
+        "1e-999",
+        "true",
+        "false",
+        "null",
+        "tru",
+        " ",
+        "\n",
+        "\t\r",
+        "\\",
+        "\"\\u00e9\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\\n\\/\"",
+        "\"\\x\"",
+        "\"\\ud800\"",
+        "\"\\u0000\"",
+        "\"é😀\"",
+        "\"",
+        "{\"a\":1}",
+        "[1,2]",
+        "{\"k\":[]}",
+        "[{},[]]",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "123456789.123456789e-5",
+        "\x0b",
+        "\"\x1f\"",
+        "\x7f",
+        "1 ",
+    };
+    uint64_t random = 5;
+    size_t taken = 0;
+    for (int round = 0; round < 300000; round++) {
+        char text[400];
+        size_t length = 0;
+        for (size_t n = test_random(&random) % 9; n-- > 0;) {
+            const char *bit = bits[test_random(&random) % SAT_COUNT(bits)];
+            memcpy(text + length, bit, strlen(bit));
+            length += strlen(bit);
+        }
+        if (length > 0 && test_random(&random) % 4 == 0)
+            text[test_random(&random) % length] = (char)(1 + test_random(&random) % 127);
+        json_t *ours = NULL,
+               *theirs = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+        satchel_status status = sat_json_parse(&ours, text, length, SATCHEL_IO, "x", NULL);
+        if ((status == SATCHEL_OK) != (theirs != NULL) || (ours && !json_equal(ours, theirs)))
+            fail_msg("'%.*s': %s", (int)length, text, sat_status_name(status));
+        taken += ours != NULL;
+        json_decref(ours);
+        json_decref(theirs);
+    }
+    assert_true(taken > 1000);
+}
+
 static void depth_is_limited(void **state) {
     enum { DEEP = 1000000 };
     char *text = malloc(2 * DEEP + 1);
@@ -147,6 +225,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_parsed),
         cmocka_unit_test(mistakes_are_refused_where_they_are),
+        cmocka_unit_test(what_is_read_is_what_jansson_reads),
         cmocka_unit_test(depth_is_limited),
         cmocka_unit_test(strings_are_written),
         cmocka_unit_test(what_is_written_is_read_back),
