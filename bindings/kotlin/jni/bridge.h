@@ -117,6 +117,7 @@ void on_log(void *user, int32_t level, const char *message);
     X(context_open, "contextOpen")                                                                 \
     X(context_close, "contextClose")                                                               \
     X(context_info, "contextInfo")                                                                 \
+    X(context_clear_cache, "contextClearCache")                                                    \
     X(callback_release, "callbackRelease")                                                         \
     X(cancel_open, "cancelOpen")                                                                   \
     X(cancel_fire, "cancelFire")                                                                   \

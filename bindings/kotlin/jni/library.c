@@ -98,6 +98,11 @@ satchel_status op_context_info(call *c) {
     return SATCHEL_OK;
 }
 
+satchel_status op_context_clear_cache(call *c) {
+    satchel_context *context = read_handle(&c->in);
+    return satchel_context_clear_cache(context, &c->error);
+}
+
 /* ------------------------------------------------------------------ cancel */
 
 static void unmake_cancel(void *made) {

@@ -4,6 +4,7 @@ import dev.satchel.internal.LogCallback
 import dev.satchel.internal.Native
 import dev.satchel.internal.NativeCancel
 import dev.satchel.internal.Request
+import dev.satchel.internal.Work
 import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicInteger
 
@@ -103,6 +104,18 @@ public class Context @JvmOverloads constructor(options: ContextOptions = Context
     /** Their name: "avx512", "dotprod". */
     public val cpuName: String
         get() = info().also { repeat(2) { _ -> it.long() } }.also { repeat(2) { _ -> it.int() } }.string()
+
+    /**
+     * Deletes all that generators saved in [ContextOptions.cacheDirectory], by this process or another. Call it when
+     * none runs: what one saves meanwhile may stay.
+     */
+    public suspend fun clearCache(): Unit = Work.run { clearCacheBlocking() }
+
+    /** As [clearCache], blocking. */
+    public fun clearCacheBlocking(): Unit = use {
+        Request(8).long(it).send(Native::contextClearCache)
+        Unit
+    }
 
     /** Nothing more can be opened on it. What is open stays so; the last of it to be closed frees the context. */
     override fun close() {

@@ -23,6 +23,7 @@ internal object Native {
     @JvmStatic external fun contextOpen(request: ByteArray, length: Int, data: Any?, callback: Callback?): ByteArray
     @JvmStatic external fun contextClose(request: ByteArray, length: Int, data: Any?, callback: Callback?): ByteArray
     @JvmStatic external fun contextInfo(request: ByteArray, length: Int, data: Any?, callback: Callback?): ByteArray
+    @JvmStatic external fun contextClearCache(request: ByteArray, length: Int, data: Any?, callback: Callback?): ByteArray
     @JvmStatic external fun callbackRelease(request: ByteArray, length: Int, data: Any?, callback: Callback?): ByteArray
     @JvmStatic external fun cancelOpen(request: ByteArray, length: Int, data: Any?, callback: Callback?): ByteArray
     @JvmStatic external fun cancelFire(request: ByteArray, length: Int, data: Any?, callback: Callback?): ByteArray
