@@ -16,7 +16,7 @@ from texts import WORDS
 from vocabularies import (LlamaVocabulary, Tokenizer, pieces_of, rewrite, vectors, vocabulary,
                           write)
 
-COUNT = int(os.environ.get("SATCHEL_STRINGS", "1200"))
+COUNT = int(os.environ.get("SATCHEL_STRINGS", "300"))
 SPECIAL_TYPES = (2, 3, 4)  # unknown, control, user-defined
 FILES = ["llama-spm", "phi-3", "baichuan", "gpt-2", "llama-bpe", "qwen2", "qwen35", "starcoder", "refact",
          "command-r", "falcon", "mpt", "gpt-neox", "aquila", "deepseek-llm", "deepseek-coder", "gemma-4",
