@@ -2,6 +2,8 @@
 keys, and on a Unigram vocabulary made here with SentencePiece; WordPiece beside the original.
 
     test_tokenizers.py TOKENIZE_TOOL
+
+SATCHEL_STRINGS: random and hostile strings for each vocabulary (default 300; 20,000 is the whole, and takes long).
 """
 import os
 import random
