@@ -80,7 +80,8 @@ import Testing
         _ = try await conversation.ask("Who pays for windows of the lease?").collect()
         #expect(await conversation.history.count == 4)
         let last = try #require(generator.seen.all.last)
-        #expect(last.messages.contains(ChatMessage(.assistant, "Answer 1 [1].")))
+        // Its numbers meant other passages.
+        #expect(last.messages.contains(ChatMessage(.assistant, "Answer 1.")))
         #expect(last.messages.contains { $0.role == .user && $0.content.contains("windows") })
         await conversation.forget()
         #expect(await conversation.history.isEmpty)
