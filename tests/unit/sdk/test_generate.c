@@ -318,7 +318,7 @@ static void greedy_takes_the_likeliest(void **state) {
     for (size_t row = 0; row + 1 < count; row++) {
         double most = -INFINITY, sum = 0;
         for (size_t i = 0; i < size; i++)
-            most = fmax(most, (double)logits[row * size + i]);
+            most = logits[row * size + i] > most ? (double)logits[row * size + i] : most;
         for (size_t i = 0; i < size; i++)
             sum += exp((double)logits[row * size + i] - most);
         nll += log(sum) + most - (double)logits[row * size + (size_t)ids[row + 1]];
