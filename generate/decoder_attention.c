@@ -157,8 +157,7 @@ static void attend_block(const block *b, float *scratch) {
         span held = {page * SAT_KV_PAGE, (page + 1) * SAT_KV_PAGE};
         held.end = held.end < last ? held.end : last;
         size_t count = held.end - held.begin;
-        sat_value_rows keys =
-            sat_kv_load(kv, a->layer, SAT_KV_KEY, page, b->head, count, keys_at);
+        sat_value_rows keys = sat_kv_load(kv, a->layer, SAT_KV_KEY, page, b->head, count, keys_at);
         sat_value_rows values =
             sat_kv_load(kv, a->layer, SAT_KV_VALUE, page, b->head, count, values_at);
         meet_page(b, &keys, &values, held);

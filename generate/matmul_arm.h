@@ -67,8 +67,8 @@ INLINE int16_t round_16(int8_t *values, const float *x, float inverse) {
     int16x4_t q[4];
     EACH (i, 4)
         q[i] = vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + 4 * i), inverse)));
-    int8x16_t all = vcombine_s8(vmovn_s16(vcombine_s16(q[0], q[1])),
-                                vmovn_s16(vcombine_s16(q[2], q[3])));
+    int8x16_t all =
+        vcombine_s8(vmovn_s16(vcombine_s16(q[0], q[1])), vmovn_s16(vcombine_s16(q[2], q[3])));
     vst1q_s8(values, all);
     return vaddlvq_s8(all);
 }

@@ -50,8 +50,7 @@ INLINE void few_q4_0(floats *out, const uint8_t *const *rows, const few_rows *x,
 INLINE void few_q8_0(floats *out, const uint8_t *const *rows, const few_rows *x, const int M) {
     signed_words dot[FEW_TILE];
     EACH (m, M)
-        dot[m] = (signed_words){0} -
-                 (SIGNED_CODES ? 0 : 128 * (x->sums[m][0] + x->sums[m][1]));
+        dot[m] = (signed_words){0} - (SIGNED_CODES ? 0 : 128 * (x->sums[m][0] + x->sums[m][1]));
     EACH (half, 2) {
         words v[4];
         transpose(v, rows, 2 + 16 * (size_t)half);
@@ -91,8 +90,8 @@ INLINE void few_q4_k(floats *out, const uint8_t *const *rows, const few_rows *x,
                 }
         }
         EACH (m, M)
-            whole[m] += low[m] * (signed_words)scale[2 * j] +
-                        high[m] * (signed_words)scale[2 * j + 1];
+            whole[m] +=
+                low[m] * (signed_words)scale[2 * j] + high[m] * (signed_words)scale[2 * j + 1];
     }
     EACH (m, M) {
         out[m] = add_scaled(out[m], whole[m], d, x->scales[m][0]);
@@ -121,8 +120,7 @@ INLINE void few_q6_k(floats *out, const uint8_t *const *rows, const few_rows *x,
                     words top = upper[piece % 2][i] >> (2 * (piece / 2 + 2 * nibble));
                     words code = nibbles(v[i], nibble) | (top & spread(0x03030303)) << 4;
                     EACH (m, M)
-                        dot[m] = dot_4(dot[m], code,
-                                       word_at(x->values[m] + 16 * group + 4 * i), 6);
+                        dot[m] = dot_4(dot[m], code, word_at(x->values[m] + 16 * group + 4 * i), 6);
                 }
                 EACH (m, M)
                     whole[m] += dot[m] * scale;
@@ -175,9 +173,9 @@ INLINE void few_tile(float *acc, size_t acc_stride, const sat_operand_part *part
     }
 }
 
-static bool multiply_few(float *acc, size_t acc_stride, const sat_operand_part *part,
-                         uint32_t type, const uint8_t *const rows[SAT_STRIP], size_t blocks,
-                         size_t count, const uint8_t *ahead) {
+static bool multiply_few(float *acc, size_t acc_stride, const sat_operand_part *part, uint32_t type,
+                         const uint8_t *const rows[SAT_STRIP], size_t blocks, size_t count,
+                         const uint8_t *ahead) {
     size_t row = 0;
     switch (type) {
 #define TYPE(name, bytes)                                                                          \

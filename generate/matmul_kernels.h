@@ -49,8 +49,8 @@ typedef struct sat_strip_super {
 } sat_strip_super;
 
 enum {
-    SAT_SUMS_32 = 2,   /* sums of a row for a block of 32, */
-    SAT_SUMS_256 = 24, /* and of 256 */
+    SAT_SUMS_32 = 2,    /* sums of a row for a block of 32, */
+    SAT_SUMS_256 = 24,  /* and of 256 */
     SAT_FLOAT_ROWS = 4, /* outputs of the float kernel at a time */
     SAT_FEW = 4         /* rows with which weights are multiplied as they are unpacked */
 };

@@ -113,8 +113,8 @@ INLINE void tile_32(float *acc, size_t acc_stride, bool add, const sat_operand_p
             add_products(dot, rows, &block->code[4 * half][column], 8 / halves, bits, M);
             EACH (i, M)
                 EACH (c, REGISTERS) {
-                    floats by = load_floats(unit + c * WIDTH) *
-                                all_floats(scales[i * part->scales_stride]);
+                    floats by =
+                        load_floats(unit + c * WIDTH) * all_floats(scales[i * part->scales_stride]);
                     out[i][c] = FMA(to_floats(dot[i][c]), by, out[i][c]);
                 }
             EACH (i, M)

@@ -25,8 +25,7 @@ INLINE __m256i two_pieces(const uint8_t *low, const uint8_t *high) {
 
 #if defined(__AVX512F__)
 #define LANES 4
-#define HALVES(p)                                                                                  \
-    (floats) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
+#define HALVES(p) (floats) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
 #define FMA(a, b, c) (floats) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
 #define LOAD(rows, at)                                                                             \
     (words)                                                                                        \
@@ -120,8 +119,7 @@ INLINE float sum_eight(__m256 s) {
 INLINE float sum_lanes(const floats *lane) {
 #if defined(__AVX512F__)
     __m512 all = (__m512)lane[0];
-    return sum_eight(
-        _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1)));
+    return sum_eight(_mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1)));
 #else
     return sum_eight(_mm256_add_ps((__m256)lane[0], (__m256)lane[1]));
 #endif

@@ -5,11 +5,11 @@
 #define COLUMNS 4
 #define FMA(a, b, c) (floats) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
 #define AT_LEAST(x, least) (floats) _mm512_max_ps((__m512)(x), (__m512)(least))
-#define HALVES(p)                                                                                  \
-    (floats) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
+#define HALVES(p) (floats) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
 #define STORE_HALVES(p, x)                                                                         \
-    _mm256_storeu_si256((__m256i *)(void *)(p),                                                    \
-                        _mm512_cvtps_ph((__m512)(x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
+    _mm256_storeu_si256(                                                                           \
+        (__m256i *)(void *)(p),                                                                    \
+        _mm512_cvtps_ph((__m512)(x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
 #define BYTES(p)                                                                                   \
     (floats) _mm512_cvtepi32_ps(                                                                   \
         _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))

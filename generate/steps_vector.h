@@ -125,8 +125,7 @@ INLINE void gate_some(float *gate, const float *up, const int gelu, const int N)
         words e = (words)p[i] + ((words)t[i] << 23);
         words negative = (words)(z[i] < all(0.0f));
         floats above = (floats)((e & negative) | (one & ~negative));
-        store(gate + i * WIDTH,
-              x[i] * (above / (all(1.0f) + (floats)e)) * load(up + i * WIDTH));
+        store(gate + i * WIDTH, x[i] * (above / (all(1.0f) + (floats)e)) * load(up + i * WIDTH));
     }
 }
 

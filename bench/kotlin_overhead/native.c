@@ -25,7 +25,8 @@ JNIEXPORT jlong JNICALL Java_dev_satchel_bench_Bench_search(JNIEnv *env, jclass 
     satchel_search_options options;
     satchel_search_options_init(&options, sizeof options);
     size_t count = 0;
-    if (satchel_search(&results, (satchel_store *)(intptr_t)store, text, &options, NULL) == SATCHEL_OK)
+    if (satchel_search(&results, (satchel_store *)(intptr_t)store, text, &options, NULL) ==
+        SATCHEL_OK)
         count = satchel_results_count(results);
     for (size_t i = 0; i < count; i++) {
         satchel_hit hit;

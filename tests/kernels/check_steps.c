@@ -105,8 +105,8 @@ static void one_gate(int32_t level, float *x, size_t n, sat_gate function, bool 
 }
 
 static void gate(int32_t level) {
-    static const float ends[] = {0.0f,   -0.0f,  1e-40f, -1e-40f,  88.0f,    -88.0f,
-                                 104.0f, 1e5f,   -1e5f,  3.4e38f,  INFINITY, NAN};
+    static const float ends[] = {0.0f,   -0.0f, 1e-40f, -1e-40f, 88.0f,    -88.0f,
+                                 104.0f, 1e5f,  -1e5f,  3.4e38f, INFINITY, NAN};
     for (int function = SAT_GATE_SILU; function <= SAT_GATE_GELU_TANH; function++) {
         for (int round = 0; round < 90; round++) {
             size_t n = round < 70 ? (size_t)round : check_below(500);

@@ -10,7 +10,7 @@
 
 typedef struct tiny_decoder {
     const char
-        *arch;     /* NULL: "llama"; also qwen3, gemma3, phi3, or any name with llama's tensors */
+        *arch; /* NULL: "llama"; also qwen3, gemma3, phi3, or any name with llama's tensors */
     /* Of matrices: F32 (0), F16 (1), Q8_0 (8); of random codes Q4_0 (2), Q4_K (12), Q5_K (13),
      * Q6_K (14). */
     uint32_t type;
