@@ -280,7 +280,8 @@ static void run_with_faults(place *p, bool memory) {
                 p->allocator.fail_at = (size_t)at;
             else
                 p->files.fail_at = at;
-            p->files.for_good = p->allocator.fail_after = for_good;
+            p->files.for_good = for_good;
+            p->allocator.fail_after = for_good;
             satchel_status status = put(p, 5, &error);
             if (status) {
                 assert_int_equal(error.code, status);
