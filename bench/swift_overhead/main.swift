@@ -3,7 +3,8 @@
 //
 //     SATCHEL_BENCH=1 swift run -c release swift_overhead EMBEDDER.gguf [SEARCHES] [TOKENS]
 //
-// Searches are hybrid, with the embedder given. The stream's generator is a table in C that says a word
+// Searches are hybrid, with the embedder given. A search in Swift runs on a thread of the binding's, and
+// waking a sleeping thread costs what it costs in any language: beside it stands C on another thread. The stream's generator is a table in C that says a word
 // each time it is asked, so that next to nothing but the way of a token is measured. Prints times by the
 // clock and of the processors; a run in which a search finds nothing ends with an error.
 import CSatchel
@@ -60,7 +61,7 @@ func searchInC(_ store: OpaquePointer, _ query: String) throws -> Int {
     try require(query.withCString { satchel_search(&results, store, $0, &options, nil) })
     defer { satchel_results_close(&results) }
     let count = satchel_results_count(results!)
-    var hit = satchel_hit()
+    var hit = zeroed(satchel_hit.self)
     var range = satchel_range()
     for index in 0..<count {
         try require(
@@ -70,6 +71,32 @@ func searchInC(_ store: OpaquePointer, _ query: String) throws -> Int {
         }
     }
     return count
+}
+
+/// A thread that waits for searches, as a C program has one that must not keep its interface waiting.
+final class OtherThread: @unchecked Sendable {
+    private let asked = DispatchSemaphore(value: 0), answered = DispatchSemaphore(value: 0)
+    private var work: (() throws -> Int)?
+    private var result: Result<Int, any Error> = .success(0)
+
+    init() {
+        Thread.detachNewThread { [self] in
+            while true {
+                asked.wait()
+                guard let work else { return }
+                result = Result { try work() }
+                answered.signal()
+            }
+        }
+    }
+
+    func run(_ work: (() throws -> Int)?) throws -> Int {
+        self.work = work
+        asked.signal()
+        guard work != nil else { return 0 }
+        answered.wait()
+        return try result.get()
+    }
 }
 
 func searches(_ model: String, _ count: Int) async throws {
@@ -87,39 +114,50 @@ func searches(_ model: String, _ count: Int) async throws {
         try await store.add(
             id: "note \(number)", text: "Note \(number). " + text.joined(separator: " ") + ".")
     }
-    var c = Times(), swift = Times()
+    var c = Times(), there = Times(), swift = Times()
+    let other = OtherThread()
+    func some(_ found: Int) throws {
+        if found == 0 { throw Failure(what: "nothing found") }
+    }
+    var order = [0, 1, 2]
     for round in 0..<count {
         let query = "\(words[round % 8]) \(words[(round / 8) % 8])"
-        try await c.add {
-            guard try store.withRaw({ try searchInC($0, query) }) > 0 else {
-                throw Failure(what: "nothing found")
-            }
-        }
-        try await swift.add {
-            guard try await store.search(query).count > 0 else {
-                throw Failure(what: "nothing found")
+        // What ran just before matters, on the same core or the other one: each as often.
+        order.shuffle()
+        for way in order {
+            switch way {
+            case 0:
+                try await c.add { try some(store.withRaw { try searchInC($0, query) }) }
+            case 1:
+                try await there.add {
+                    try some(store.withRaw { raw in try other.run { try searchInC(raw, query) } })
+                }
+            default:
+                try await swift.add { try await some(store.search(query).count) }
             }
         }
     }
+    _ = try other.run(nil)
     report("a search of \(count)", c, swift)
+    report("a search of \(count), beside C on another thread", there, swift)
 }
 
 /// The generator: the run counts what is left to say.
 func generator(_ context: OpaquePointer) throws -> OpaquePointer {
-    var table = satchel_generator()
+    var table = zeroed(satchel_generator.self)
     table.struct_size = MemoryLayout<satchel_generator>.size
     table.context_tokens = 1 << 20
     table.begin = { _, request, run in
         let left = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
-        left.pointee = request!.pointee.max_tokens
-        run!.pointee = UnsafeMutableRawPointer(left)
+        left.pointee = request.pointee.max_tokens
+        run.pointee = UnsafeMutableRawPointer(left)
         return satchel_status(SATCHEL_OK)
     }
     table.next = { _, run, text, length in
         let left = run!.assumingMemoryBound(to: Int32.self)
         left.pointee -= 1
-        text!.pointee = word
-        length!.pointee = left.pointee < 0 ? 0 : 5
+        text.pointee = word
+        length.pointee = left.pointee < 0 ? 0 : 5
         return satchel_status(SATCHEL_OK)
     }
     table.end = { _, run in run!.deallocate() }
@@ -146,7 +184,7 @@ func streamInC(_ model: OpaquePointer, _ tokens: Int) throws -> Int {
         try require(satchel_chat(&stream, model, messages, messages.utf8.count, &options, nil))
     }
     defer { satchel_stream_close(&stream) }
-    var event = satchel_event()
+    var event = zeroed(satchel_event.self)
     var count = 0
     repeat {
         try require(satchel_stream_next(stream!, &event, MemoryLayout<satchel_event>.size, nil))

@@ -72,7 +72,7 @@ final class Scratch {
 /// A C struct of zeros. Swift offers none of its own where a struct has pointers that may not be NULL:
 /// here the library, or the next lines, fill them in.
 @inline(__always)
-func zeroed<T>(_ type: T.Type) -> T {
+package func zeroed<T>(_ type: T.Type) -> T {
     withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { one in
         memset(one.baseAddress!, 0, MemoryLayout<T>.size)
         return one[0]
