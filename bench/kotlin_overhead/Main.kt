@@ -1,42 +1,84 @@
-// What Kotlin adds to C: searches, and tokens of a stream, through both in turn, in one process, on the same
-// store and model. Searches are hybrid, with the embedder given. A run in which a search finds
+// What Kotlin adds to C: searches, and tokens of a stream, through both in random order, in one process, on
+// the same store and model. Searches are hybrid, with the embedder given. A run in which a search finds
 // nothing, or the tokens differ, ends with an error. Started by run.py.
 //
 // A suspending search runs on a thread of the binding's, and waking a sleeping thread costs what it costs
 // in any language: beside it stands a search in C on another thread.
 package dev.satchel.bench
 
+import com.sun.management.OperatingSystemMXBean
 import dev.satchel.ChatMessage
 import dev.satchel.ChatOptions
 import dev.satchel.Context
 import dev.satchel.Model
 import dev.satchel.NativeLoader
 import dev.satchel.Satchel
-import dev.satchel.SearchResults
 import dev.satchel.Store
 import dev.satchel.StoreOptions
 import dev.satchel.TokenEvent
 import dev.satchel.internal.Handle
+import kotlinx.coroutines.flow.count
 import kotlinx.coroutines.runBlocking
 import java.io.File
+import java.lang.management.ManagementFactory
 import kotlin.random.Random
 
 internal object Bench {
-    @JvmStatic external fun search(store: Long, query: String, elsewhere: Boolean): Long
+    @JvmStatic external fun search(store: Long, query: String, elsewhere: Boolean, taken: LongArray): Int
 
     @JvmStatic external fun generator(context: Long): Long
 
-    @JvmStatic external fun stream(model: Long, most: Int, counted: IntArray): Long
+    @JvmStatic external fun stream(model: Long, most: Int, taken: LongArray): Int
 }
 
-private fun median(values: LongArray): Double = values.sorted()[values.size / 2] / 1000.0
+private val system = ManagementFactory.getOperatingSystemMXBean() as OperatingSystemMXBean
 
-private fun mean(values: LongArray): Double = values.average() / 1000
+/** A way to do the work: gives how much there was of it, and its time by the clock and of the processors. */
+private class Way(val name: String, rounds: Int, private val work: (Int, LongArray) -> Int) {
+    val clock = LongArray(rounds)
+    private val processors = LongArray(rounds)
+    private val taken = LongArray(2)
 
-private fun report(what: String, c: LongArray, other: LongArray, name: String = "Kotlin", each: Int = 1) {
-    for ((how, of) in listOf<Pair<String, (LongArray) -> Double>>("median" to ::median, "mean" to ::mean)) {
-        val (a, b) = of(c) / each to of(other) / each
-        println("%s, %s: C %.2f µs, %s %.2f µs: %+.2f µs, %+.2f %%".format(what, how, a, name, b, b - a, 100 * (b / a - 1)))
+    fun run(number: Int, round: Int, expected: Int?) {
+        val count = work(number, taken)
+        check(count > 0 && (expected == null || count == expected)) { "$name: $count" }
+        if (round < 0) return
+        clock[round] = taken[0]
+        processors[round] = taken[1]
+    }
+
+    fun numbers(each: Int): List<Pair<String, Double>> = listOf(
+        "clock, median" to clock.sorted()[clock.size / 2].toDouble(),
+        "clock, mean" to clock.average(),
+        "processors, mean" to processors.average(),
+    ).map { (how, value) -> how to value / 1000 / each }
+}
+
+/** As C takes its own time. */
+private fun timed(taken: LongArray, work: () -> Int): Int {
+    val processors = system.processCpuTime
+    val clock = System.nanoTime()
+    val count = work()
+    taken[0] = System.nanoTime() - clock
+    taken[1] = system.processCpuTime - processors
+    return count
+}
+
+/** Each round in random order: what ran just before matters, on the same core or the other one. */
+private fun inTurn(warm: Int, rounds: Int, expected: Int?, ways: List<Way>) {
+    val order = Random(1)
+    for (round in -warm until rounds) {
+        for (way in ways.shuffled(order)) way.run(round + warm, round, expected)
+    }
+}
+
+private fun report(what: String, c: Way, other: Way, each: Int = 1) {
+    for ((one, two) in c.numbers(each).zip(other.numbers(each))) {
+        val (a, b) = one.second to two.second
+        println(
+            "%s, %s: %s %.2f µs, %s %.2f µs: %+.2f µs, %+.2f %%"
+                .format(what, one.first, c.name, a, other.name, b, b - a, 100 * (b / a - 1)),
+        )
     }
 }
 
@@ -51,37 +93,24 @@ private fun searches(model: String, times: Int, folder: File) {
             val text = (0 until 40).joinToString(" ") { words[(number * 7 + it * it * 3 + number / 8) % 8] }
             store.addBlocking("note $number", "Note $number. $text.")
         }
-        val c = LongArray(times)
-        val blocking = LongArray(times)
-        val elsewhere = LongArray(times)
-        val suspended = LongArray(times)
-        val order = Random(1)
-        val warm = minOf(2000, times / 2)
-        for (round in -warm until times) {
-            val query = "${words[(round + warm) % 8]} ${words[(round + warm) / 8 % 8]}"
-            val ways = listOf<Pair<LongArray, () -> Long>>(
-                c to { handle(store).use { Bench.search(it, query, false) } },
-                blocking to { timed { store.searchBlocking(query) } },
-                elsewhere to { handle(store).use { Bench.search(it, query, true) } },
-                suspended to { timed { runBlocking { store.search(query) } } },
-            )
-            // What ran just before matters, on the same core or the other one: each as often.
-            for ((taken, way) in ways.shuffled(order)) {
-                val time = way()
-                check(time > 0) { "nothing found" }
-                if (round >= 0) taken[round] = time
-            }
+        fun query(number: Int) = "${words[number % 8]} ${words[number / 8 % 8]}"
+        val c = Way("C", times) { number, taken -> handle(store).use { Bench.search(it, query(number), false, taken) } }
+        val there = Way("C on another thread", times) { number, taken ->
+            handle(store).use { Bench.search(it, query(number), true, taken) }
         }
-        report("a search of $times, blocking", c, blocking)
-        report("a search of $times, suspending, beside C on another thread", elsewhere, suspended)
-        report("a search of $times, C on another thread beside C", c, elsewhere, "C there")
+        val blocking = Way("Kotlin", times) { number, taken ->
+            val query = query(number)
+            timed(taken) { store.searchBlocking(query).size }
+        }
+        val suspended = Way("suspending", times) { number, taken ->
+            val query = query(number)
+            timed(taken) { runBlocking { store.search(query).size } }
+        }
+        inTurn(minOf(2000, times / 2), times, null, listOf(c, there, blocking, suspended))
+        report("a search of $times", c, blocking)
+        report("a search of $times", there, suspended)
+        report("a search of $times", c, there)
     }
-}
-
-private fun timed(search: () -> SearchResults): Long {
-    val begin = System.nanoTime()
-    val found = search().size
-    return if (found > 0) System.nanoTime() - begin else -1
 }
 
 private fun streams(most: Int) {
@@ -90,33 +119,25 @@ private fun streams(most: Int) {
     val options = ChatOptions().apply { generate.maxTokens = most }
     val talk = listOf(ChatMessage("user", "Speak."))
     val rounds = 60
-    val c = LongArray(rounds)
-    val blocking = LongArray(rounds)
-    val flow = LongArray(rounds)
-    val counted = IntArray(1)
-    for (round in -20 until rounds) {
-        val inC = handle(model).use { Bench.stream(it, most, counted) }
-        var tokens = 0
-        val begin = System.nanoTime()
-        model.chatBlocking(talk, options).use { for (event in it) if (event is TokenEvent) tokens++ }
-        val middle = System.nanoTime()
-        var collected = 0
-        runBlocking { model.chat(talk, options).collect { if (it is TokenEvent) collected++ } }
-        val end = System.nanoTime()
-        check(tokens == counted[0] && collected == tokens && tokens > 0) { "${counted[0]}, $tokens, $collected tokens" }
-        if (round < 0) continue
-        c[round] = inC
-        blocking[round] = middle - begin
-        flow[round] = end - middle
+    val c = Way("C", rounds) { _, taken -> handle(model).use { Bench.stream(it, most, taken) } }
+    val blocking = Way("Kotlin", rounds) { _, taken ->
+        timed(taken) { model.chatBlocking(talk, options).use { stream -> stream.count { it is TokenEvent } } }
     }
-    report("a token of ${counted[0]}, blocking", c, blocking, each = counted[0])
-    report("a token of ${counted[0]}, as a flow", c, flow, each = counted[0])
+    val flow = Way("a flow", rounds) { _, taken ->
+        timed(taken) { runBlocking { model.chat(talk, options).count { it is TokenEvent } } }
+    }
+    inTurn(20, rounds, most, listOf(c, blocking, flow))
+    report("a token of $most", c, blocking, most)
+    report("a token of $most", c, flow, most)
 }
 
 fun main(args: Array<String>) {
     NativeLoader.load()
     System.load(File(args[1], "libbench.so").path)
-    println("Satchel ${Satchel.version}, ${Context.shared().cpuName}, Java ${System.getProperty("java.version")}")
+    println(
+        "Satchel ${Satchel.version}, ${Context.shared().cpuName}, Java ${System.getProperty("java.version")}, " +
+            "load ${system.systemLoadAverage}",
+    )
     streams(1000)
     searches(args[0], args[2].toInt(), File(args[1]))
 }

@@ -1,160 +1,37 @@
-/*
- * The C side of the measurement of what Kotlin adds: a search and a stream as a C program does them, timed
- * inside, and a generator that says a word each time it is asked, so that next to nothing but the way
- * of a token is measured.
- */
+/* What Main.kt calls of overhead.c. Times go into taken[0], by the clock, and taken[1], of the processors. */
+#include "../overhead.h"
+
 #include <jni.h>
-#include <pthread.h>
-#include <satchel.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <time.h>
 
-static int64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-/* A search that reads all that the binding reads; the number of hits. */
-static size_t search(satchel_store *store, const char *query) {
-    satchel_results *results = NULL;
-    satchel_search_options options;
-    satchel_search_options_init(&options, sizeof options);
-    size_t count = 0;
-    if (satchel_search(&results, store, query, &options, NULL) == SATCHEL_OK)
-        count = satchel_results_count(results);
-    for (size_t i = 0; i < count; i++) {
-        satchel_hit hit;
-        satchel_range match;
-        if (satchel_results_get(results, i, &hit, sizeof hit, NULL) != SATCHEL_OK)
-            continue;
-        for (size_t m = 0; m < hit.match_count; m++)
-            satchel_results_get_match(results, i, m, &match, NULL);
-    }
-    satchel_results_close(&results);
+static jint give(JNIEnv *env, jlongArray taken, overhead_time time, int32_t count) {
+    const jlong times[] = {time.clock, time.processors};
+    (*env)->SetLongArrayRegion(env, taken, 0, 2, times);
     return count;
 }
 
-/* A thread that waits for searches, as a C program has one that must not keep its interface waiting. */
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t asked, answered;
-    satchel_store *store;
-    const char *query; /* NULL: nothing to do */
-    size_t count;
-    bool runs;
-} other = {
-    PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0, 0};
-
-static void *serve(void *unused) {
-    (void)unused;
-    pthread_mutex_lock(&other.lock);
-    for (;;) {
-        while (!other.query)
-            pthread_cond_wait(&other.asked, &other.lock);
-        const char *query = other.query;
-        pthread_mutex_unlock(&other.lock);
-        size_t count = search(other.store, query);
-        pthread_mutex_lock(&other.lock);
-        other.count = count;
-        other.query = NULL;
-        pthread_cond_signal(&other.answered);
-    }
-    return NULL;
-}
-
-static size_t search_elsewhere(satchel_store *store, const char *query) {
-    pthread_mutex_lock(&other.lock);
-    pthread_t thread;
-    if (!other.runs && pthread_create(&thread, NULL, serve, NULL)) {
-        pthread_mutex_unlock(&other.lock);
-        return 0;
-    }
-    other.runs = true;
-    other.store = store;
-    other.query = query;
-    pthread_cond_signal(&other.asked);
-    while (other.query)
-        pthread_cond_wait(&other.answered, &other.lock);
-    size_t count = other.count;
-    pthread_mutex_unlock(&other.lock);
-    return count;
-}
-
-/* Nanoseconds of a search, here or on the other thread; negative if it finds nothing. */
-JNIEXPORT jlong JNICALL Java_dev_satchel_bench_Bench_search(JNIEnv *env, jclass class, jlong store,
-                                                            jstring query, jboolean elsewhere) {
+JNIEXPORT jint JNICALL Java_dev_satchel_bench_Bench_search(JNIEnv *env, jclass class, jlong store,
+                                                           jstring query, jboolean elsewhere,
+                                                           jlongArray taken) {
     (void)class;
     const char *text = (*env)->GetStringUTFChars(env, query, NULL);
-    satchel_store *of = (satchel_store *)(intptr_t)store;
-    int64_t begin = now();
-    size_t count = elsewhere ? search_elsewhere(of, text) : search(of, text);
-    int64_t taken = now() - begin;
+    if (!text)
+        return 0;
+    overhead_time time;
+    int32_t count = overhead_search((satchel_store *)(intptr_t)store, text, elsewhere, &time);
     (*env)->ReleaseStringUTFChars(env, query, text);
-    return count ? taken : -1;
-}
-
-static satchel_status begin(void *user, const satchel_generator_request *request, void **run) {
-    (void)user;
-    int32_t *left = malloc(sizeof *left);
-    if (!left)
-        return SATCHEL_OUT_OF_MEMORY;
-    *left = request->max_tokens;
-    *run = left;
-    return SATCHEL_OK;
-}
-
-static satchel_status next(void *user, void *run, const char **text, size_t *length) {
-    (void)user;
-    int32_t *left = run;
-    *text = "word ";
-    *length = (*left)-- > 0 ? 5 : 0;
-    return SATCHEL_OK;
-}
-
-static void end(void *user, void *run) {
-    (void)user;
-    free(run);
+    return give(env, taken, time, count);
 }
 
 JNIEXPORT jlong JNICALL Java_dev_satchel_bench_Bench_generator(JNIEnv *env, jclass class,
                                                                jlong context) {
     (void)env, (void)class;
-    const satchel_generator table = {.struct_size = sizeof table,
-                                     .id = "word",
-                                     .context_tokens = 1 << 20,
-                                     .begin = begin,
-                                     .next = next,
-                                     .end = end};
-    satchel_model *model = NULL;
-    satchel_model_from_generator(&model, (satchel_context *)(intptr_t)context, &table, NULL);
-    return (jlong)(intptr_t)model;
+    return (jlong)(intptr_t)overhead_generator((satchel_context *)(intptr_t)context);
 }
 
-/* Nanoseconds of a whole stream; *tokens of it into counted[0]. */
-JNIEXPORT jlong JNICALL Java_dev_satchel_bench_Bench_stream(JNIEnv *env, jclass class, jlong model,
-                                                            jint most, jintArray counted) {
+JNIEXPORT jint JNICALL Java_dev_satchel_bench_Bench_stream(JNIEnv *env, jclass class, jlong model,
+                                                           jint most, jlongArray taken) {
     (void)class;
-    static const char messages[] = "[{\"role\":\"user\",\"content\":\"Speak.\"}]";
-    satchel_generate_options generate;
-    satchel_generate_options_init(&generate, sizeof generate);
-    generate.max_tokens = most;
-    satchel_chat_options options;
-    satchel_chat_options_init(&options, sizeof options);
-    options.generate = &generate;
-    int64_t begin = now();
-    satchel_stream *stream = NULL;
-    satchel_event event = {0};
-    jint tokens = 0;
-    if (satchel_chat(&stream, (satchel_model *)(intptr_t)model, messages, sizeof messages - 1,
-                     &options, NULL) == SATCHEL_OK)
-        while (satchel_stream_next(stream, &event, sizeof event, NULL) == SATCHEL_OK &&
-               event.kind != SATCHEL_EVENT_DONE)
-            tokens += event.token != NULL;
-    satchel_stream_close(&stream);
-    int64_t taken = now() - begin;
-    (*env)->SetIntArrayRegion(env, counted, 0, 1, &tokens);
-    return taken;
+    overhead_time time;
+    int32_t count = overhead_stream((satchel_model *)(intptr_t)model, most, &time);
+    return give(env, taken, time, count);
 }
