@@ -1,32 +1,8 @@
-/* JSON checked for UTF-8 and depth, then read; strings written. */
+/* JSON checked for UTF-8, then read; strings written. */
 #include <string.h>
 
 #include "base/json_parse.h"
 #include "base/text.h"
-
-/* Where the depth of `text` passes the limit, or `length`. Knows strings and their escapes and
- * nothing else: whatever is wrong in other ways is the parser's to say. */
-static size_t too_deep(const char *text, size_t length) {
-    size_t depth = 0;
-    bool string = false;
-    for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        if (string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                string = false;
-        } else if (c == '"') {
-            string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > SAT_JSON_MAX_DEPTH)
-                return i;
-        } else if (c == '}' || c == ']') {
-            depth -= depth > 0;
-        }
-    }
-    return length;
-}
 
 /* Line and column of byte `at`, from 1, columns in characters. */
 static void locate(const char *text, size_t at, size_t *line, size_t *column) {
@@ -50,12 +26,6 @@ satchel_status sat_json_parse(json_t **out, const char *text, size_t length, sat
         locate(text, bad, &line, &column);
         return sat_fail(error, code, "%s, line %zu, column %zu: not valid UTF-8", what, line,
                         column);
-    }
-    bad = too_deep(text, length);
-    if (bad < length) {
-        locate(text, bad, &line, &column);
-        return sat_fail(error, code, "%s, line %zu, column %zu: nested deeper than %d levels", what,
-                        line, column, SAT_JSON_MAX_DEPTH);
     }
     sat_json_problem problem;
     *out = sat_json_read(text, length, &problem);

@@ -14,6 +14,9 @@
 
 enum { NUMBER_BYTES = 512 /* of the longest number that is read */ };
 
+#define DIGITS_OF(number) #number
+#define DEEPER_THAN(levels) "nested deeper than " DIGITS_OF(levels) " levels"
+
 typedef struct parser {
     const char *text;
     size_t length, at;
@@ -307,7 +310,7 @@ json_t *sat_json_read(const char *text, size_t length, sat_json_problem *problem
         if (json_is_object(value) || json_is_array(value)) {
             if (depth == SAT_JSON_MAX_DEPTH) {
                 json_decref(value);
-                fine = fail(&p, p.at, "nested too deeply");
+                fine = fail(&p, p.at - 1, DEEPER_THAN(SAT_JSON_MAX_DEPTH));
                 break;
             }
             stack[depth++] = (level){.value = value};

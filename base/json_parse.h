@@ -1,4 +1,4 @@
-/* JSON text to jansson's values, for base/json.c alone: sat_json_parse() checks UTF-8 and depth before. */
+/* JSON text to jansson's values, for base/json.c alone: sat_json_parse() checks UTF-8 before. */
 #ifndef SATCHEL_BASE_JSON_PARSE_H
 #define SATCHEL_BASE_JSON_PARSE_H
 
@@ -10,8 +10,8 @@ typedef struct sat_json_problem {
     bool out_of_memory;
 } sat_json_problem;
 
-/* A new reference, or NULL and *problem. The text is valid UTF-8, no deeper than SAT_JSON_MAX_DEPTH. Duplicate
- * keys are refused. */
+/* A new reference, or NULL and *problem. The text is valid UTF-8. Refused: more than SAT_JSON_MAX_DEPTH levels,
+ * duplicate keys. */
 json_t *sat_json_read(const char *text, size_t length, sat_json_problem *problem);
 
 #endif
