@@ -17,50 +17,27 @@ typedef enum answer_state { SEARCH, HITS, EXTRACT, TOKEN, CITATION, DONE } answe
 typedef struct answer {
     sat_stream stream;
     sat_evidence evidence;
+    sat_account account;
 
     answer_state state;
     size_t quotes, at;     /* sentences to quote; the one at hand */
     satchel_range written; /* of the answer: the sentence at hand */
     sat_buffer piece;      /* the token's text */
-    satchel_event_mode mode;
     satchel_event_token token;
     satchel_event_citation citation;
-    satchel_event_refusal refusal;
-    satchel_event_done done;
 } answer;
 
 /* ------------------------------------------------------------------ steps */
 
-static satchel_status search(answer *a, satchel_event *event, satchel_error *error) {
-    sat_evidence *evidence = &a->evidence;
-    satchel_status status = sat_evidence_search(evidence, error);
-    if (status)
-        return status;
-    a->done.search_ms = evidence->search_ms;
-    a->done.hits = (int64_t)evidence->results->count;
-    a->mode = sat_evidence_mode(evidence, SATCHEL_ANSWER_EXTRACTIVE,
-                                evidence->options.mode == SATCHEL_ANSWER_EXTRACTIVE
-                                    ? SATCHEL_REASON_REQUESTED
-                                    : SATCHEL_REASON_NO_GENERATOR);
-    event->kind = SATCHEL_EVENT_MODE;
-    event->mode = &a->mode;
-    a->state = HITS;
-    return SATCHEL_OK;
-}
-
 /* Extracts, and decides whether to answer. */
 static satchel_status decide(answer *a, satchel_event *event, satchel_error *error) {
     sat_evidence *evidence = &a->evidence;
-    satchel_status status = sat_evidence_weigh(evidence, error);
+    satchel_status status = sat_account_weigh(&a->account, evidence, event, error);
     if (status)
         return status;
     const sat_extract *found = &evidence->extract;
-    a->done.answer_ms = evidence->weigh_ms;
-    a->done.confidence = found->confidence;
+    a->account.done.answer_ms = evidence->weigh_ms;
     if (evidence->refused) {
-        a->refusal = sat_evidence_refusal(evidence);
-        event->kind = SATCHEL_EVENT_REFUSAL;
-        event->refusal = &a->refusal;
         a->state = DONE;
         return SATCHEL_OK;
     }
@@ -70,7 +47,7 @@ static satchel_status decide(answer *a, satchel_event *event, satchel_error *err
     while (a->quotes < found->count && a->quotes < most &&
            (a->quotes == 0 || found->sentences[a->quotes].score >= least))
         a->quotes++;
-    a->done.sentences = (int64_t)a->quotes;
+    a->account.done.sentences = (int64_t)a->quotes;
     a->state = TOKEN;
     return SATCHEL_OK;
 }
@@ -127,10 +104,12 @@ static satchel_status answer_next(sat_stream *stream, satchel_event *event, satc
         return status;
     switch (a->state) {
     case SEARCH:
-        return search(a, event, error);
+        status = sat_account_search(&a->account, &a->evidence, SATCHEL_ANSWER_EXTRACTIVE,
+                                    SATCHEL_REASON_NO_GENERATOR, event, error);
+        a->state = status ? SEARCH : HITS;
+        return status;
     case HITS:
-        event->kind = SATCHEL_EVENT_HITS;
-        event->hits = a->evidence.results;
+        sat_evidence_tell_hits(&a->evidence, event);
         a->state = EXTRACT;
         return SATCHEL_OK;
     case EXTRACT:
@@ -143,9 +122,7 @@ static satchel_status answer_next(sat_stream *stream, satchel_event *event, satc
     case DONE:
         break;
     }
-    a->done.elapsed_ms = a->done.search_ms + a->done.answer_ms;
-    event->kind = SATCHEL_EVENT_DONE;
-    event->done = &a->done;
+    sat_account_done(&a->account, event);
     return SATCHEL_OK;
 }
 

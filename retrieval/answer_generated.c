@@ -12,39 +12,16 @@ typedef struct generated {
     sat_prepared *prepared;
     state state;
     sat_stream *writing; /* the model's */
-    satchel_event_mode mode;
-    satchel_event_refusal refusal;
-    satchel_event_done done;
+    sat_account account;
 } generated;
-
-static satchel_status search(generated *g, satchel_event *event, satchel_error *error) {
-    sat_evidence *evidence = &g->prepared->evidence;
-    satchel_status status = sat_evidence_search(evidence, error);
-    if (status)
-        return status;
-    g->done.search_ms = evidence->search_ms;
-    g->done.hits = (int64_t)evidence->results->count;
-    g->mode = sat_evidence_mode(evidence, SATCHEL_ANSWER_GENERATED,
-                                evidence->options.mode == SATCHEL_ANSWER_GENERATED
-                                    ? SATCHEL_REASON_REQUESTED
-                                    : SATCHEL_REASON_GENERATOR);
-    event->kind = SATCHEL_EVENT_MODE;
-    event->mode = &g->mode;
-    g->state = HITS;
-    return SATCHEL_OK;
-}
 
 /* Refuses, or sets the model to work. */
 static satchel_status begin(generated *g, satchel_event *event, satchel_error *error) {
     sat_prepared *p = g->prepared;
-    satchel_status status = sat_evidence_weigh(&p->evidence, error);
+    satchel_status status = sat_account_weigh(&g->account, &p->evidence, event, error);
     if (status)
         return status;
-    g->done.confidence = p->evidence.extract.confidence;
     if (p->evidence.refused) {
-        g->refusal = sat_evidence_refusal(&p->evidence);
-        event->kind = SATCHEL_EVENT_REFUSAL;
-        event->refusal = &g->refusal;
         g->state = DONE;
         return SATCHEL_OK;
     }
@@ -54,7 +31,7 @@ static satchel_status begin(generated *g, satchel_event *event, satchel_error *e
     if (!status)
         status = p->writer.write(p->writer.user, &g->writing, p->messages.data, p->messages.length,
                                  p->max_tokens, error);
-    g->done.prompt_tokens = p->prompt_tokens;
+    g->account.done.prompt_tokens = p->prompt_tokens;
     g->state = WRITE;
     return status;
 }
@@ -73,13 +50,13 @@ static satchel_status read_one(generated *g, satchel_event *event, satchel_error
         event->kind = inner.kind;
         event->progress = inner.progress;
     } else if (inner.kind == SATCHEL_EVENT_DONE) {
-        const satchel_event_done *done = inner.done;
-        g->done.prompt_tokens = done->prompt_tokens;
-        g->done.cached_tokens = done->cached_tokens;
-        g->done.generated_tokens = done->generated_tokens;
-        g->done.prefill_ms = done->prefill_ms;
-        g->done.generate_ms = done->generate_ms;
-        g->done.finish = done->finish;
+        satchel_event_done *done = &g->account.done;
+        done->prompt_tokens = inner.done->prompt_tokens;
+        done->cached_tokens = inner.done->cached_tokens;
+        done->generated_tokens = inner.done->generated_tokens;
+        done->prefill_ms = inner.done->prefill_ms;
+        done->generate_ms = inner.done->generate_ms;
+        done->finish = inner.done->finish;
         return sat_reply_end(reply, error);
     }
     return SATCHEL_OK;
@@ -115,23 +92,24 @@ static satchel_status generated_next(sat_stream *stream, satchel_event *event,
     satchel_status status = sat_cancel_check(g->prepared->evidence.cancel, error);
     if (status)
         return status;
-    if (g->state == SEARCH)
-        return search(g, event, error);
+    if (g->state == SEARCH) {
+        status = sat_account_search(&g->account, &g->prepared->evidence, SATCHEL_ANSWER_GENERATED,
+                                    SATCHEL_REASON_GENERATOR, event, error);
+        g->state = status ? SEARCH : HITS;
+        return status;
+    }
     if (g->state == HITS) {
-        event->kind = SATCHEL_EVENT_HITS;
-        event->hits = g->prepared->evidence.results;
+        sat_evidence_tell_hits(&g->prepared->evidence, event);
         g->state = WEIGH;
         return SATCHEL_OK;
     }
     int64_t start = sat_clock_ms(); /* the time between calls is the application's */
     status = answer_on(g, event, error);
-    g->done.answer_ms += sat_clock_ms() - start;
+    g->account.done.answer_ms += sat_clock_ms() - start;
     if (status || event->kind != 0)
         return status;
-    g->done.sentences = g->prepared->reply.citations;
-    g->done.elapsed_ms = g->done.search_ms + g->done.answer_ms;
-    event->kind = SATCHEL_EVENT_DONE;
-    event->done = &g->done;
+    g->account.done.sentences = g->prepared->reply.citations;
+    sat_account_done(&g->account, event);
     return SATCHEL_OK;
 }
 

@@ -25,12 +25,20 @@ satchel_status sat_evidence_search(sat_evidence *e, satchel_error *error) {
     return status;
 }
 
-satchel_event_mode sat_evidence_mode(const sat_evidence *e, int32_t mode, int32_t reason) {
+void sat_evidence_tell_mode(const sat_evidence *e, int32_t mode, int32_t reason,
+                            satchel_event_mode *out, satchel_event *event) {
     bool by_keywords = e->results->mode == SATCHEL_SEARCH_KEYWORD &&
                        e->options.search_mode != SATCHEL_SEARCH_KEYWORD;
-    return (satchel_event_mode){.mode = mode,
+    *out = (satchel_event_mode){.mode = mode,
                                 .reason = by_keywords ? SATCHEL_REASON_NO_EMBEDDER : reason,
                                 .search_mode = e->results->mode};
+    event->kind = SATCHEL_EVENT_MODE;
+    event->mode = out;
+}
+
+void sat_evidence_tell_hits(const sat_evidence *e, satchel_event *event) {
+    event->kind = SATCHEL_EVENT_HITS;
+    event->hits = e->results;
 }
 
 /* ------------------------------------------------------------------ extraction */
@@ -143,9 +151,12 @@ satchel_status sat_evidence_weigh(sat_evidence *e, satchel_error *error) {
     return SATCHEL_OK;
 }
 
-satchel_event_refusal sat_evidence_refusal(const sat_evidence *e) {
-    return (satchel_event_refusal){
+void sat_evidence_tell_refusal(const sat_evidence *e, satchel_event_refusal *out,
+                               satchel_event *event) {
+    *out = (satchel_event_refusal){
         .reason = e->refused, .confidence = e->extract.confidence, .threshold = e->threshold};
+    event->kind = SATCHEL_EVENT_REFUSAL;
+    event->refusal = out;
 }
 
 /* ------------------------------------------------------------------ citations */
@@ -174,6 +185,37 @@ satchel_status sat_evidence_cite(const sat_evidence *e, size_t index, size_t sta
         status = sat_place_find(reader, hit->chunk, range.start, &out->page, &out->time_ms, error);
     sat_reader_end(reader);
     return status;
+}
+
+/* ------------------------------------------------------------------ the library's own answers */
+
+satchel_status sat_account_search(sat_account *account, sat_evidence *e, int32_t mode,
+                                  int32_t otherwise, satchel_event *event, satchel_error *error) {
+    satchel_status status = sat_evidence_search(e, error);
+    if (status)
+        return status;
+    account->done.search_ms = e->search_ms;
+    account->done.hits = (int64_t)e->results->count;
+    sat_evidence_tell_mode(e, mode, e->options.mode == mode ? SATCHEL_REASON_REQUESTED : otherwise,
+                           &account->mode, event);
+    return SATCHEL_OK;
+}
+
+satchel_status sat_account_weigh(sat_account *account, sat_evidence *e, satchel_event *event,
+                                 satchel_error *error) {
+    satchel_status status = sat_evidence_weigh(e, error);
+    if (status)
+        return status;
+    account->done.confidence = e->extract.confidence;
+    if (e->refused)
+        sat_evidence_tell_refusal(e, &account->refusal, event);
+    return SATCHEL_OK;
+}
+
+void sat_account_done(sat_account *account, satchel_event *event) {
+    account->done.elapsed_ms = account->done.search_ms + account->done.answer_ms;
+    event->kind = SATCHEL_EVENT_DONE;
+    event->done = &account->done;
 }
 
 /* ------------------------------------------------------------------ open and close */

@@ -82,10 +82,8 @@ satchel_status sat_reply_next(sat_reply *reply, satchel_event *event, satchel_er
         if (reply->told)
             return SATCHEL_OK;
         reply->told = true;
-        reply->refusal = sat_evidence_refusal(reply->evidence);
+        sat_evidence_tell_refusal(reply->evidence, &reply->refusal, event);
         reply->refusal.reason = SATCHEL_REASON_DECLINED;
-        event->kind = SATCHEL_EVENT_REFUSAL;
-        event->refusal = &reply->refusal;
         return SATCHEL_OK;
     }
     if (reply->waiting.length > 0) {

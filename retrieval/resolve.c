@@ -76,23 +76,18 @@ static satchel_status resolving_next(sat_stream *stream, satchel_event *event,
     sat_prepared *p = r->prepared;
     if (!p->told_mode) {
         p->told_mode = true;
-        r->mode =
-            sat_evidence_mode(&p->evidence, SATCHEL_ANSWER_EXTERNAL, SATCHEL_REASON_REQUESTED);
-        event->kind = SATCHEL_EVENT_MODE;
-        event->mode = &r->mode;
+        sat_evidence_tell_mode(&p->evidence, SATCHEL_ANSWER_EXTERNAL, SATCHEL_REASON_REQUESTED,
+                               &r->mode, event);
         return SATCHEL_OK;
     }
     if (!p->told_hits) {
         p->told_hits = true;
-        event->kind = SATCHEL_EVENT_HITS;
-        event->hits = p->evidence.results;
+        sat_evidence_tell_hits(&p->evidence, event);
         return SATCHEL_OK;
     }
     if (p->evidence.refused && !p->told_refusal) {
         p->told_refusal = true;
-        r->refusal = sat_evidence_refusal(&p->evidence);
-        event->kind = SATCHEL_EVENT_REFUSAL;
-        event->refusal = &r->refusal;
+        sat_evidence_tell_refusal(&p->evidence, &r->refusal, event);
         return SATCHEL_OK;
     }
     satchel_status status = sat_reply_next(&p->reply, event, error);
