@@ -10,8 +10,8 @@ typedef struct sat_json_problem {
     bool out_of_memory;
 } sat_json_problem;
 
-/* A new reference, or NULL and *problem. The text is valid UTF-8. Refused: more than SAT_JSON_MAX_DEPTH levels,
- * duplicate keys. */
+/* A new reference, or NULL and *problem. The text is valid UTF-8. Refused: more levels than
+ * SAT_JSON_MAX_DEPTH, duplicate keys. */
 json_t *sat_json_read(const char *text, size_t length, sat_json_problem *problem);
 
 #endif

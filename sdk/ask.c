@@ -185,13 +185,11 @@ static satchel_status set_up(sat_ask_setup *setup, const satchel_ask_options *op
 
 satchel_status satchel_ask(satchel_stream **out, satchel_store *store, const char *question,
                            const satchel_ask_options *options, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_ask_options known;
     satchel_generate_options generate;
-    status = check_ask(__func__, store, question, options, &known, &generate, error);
+    if (!status)
+        status = check_ask(__func__, store, question, options, &known, &generate, error);
     if (status)
         return status;
     bool generated = known.generator && known.mode != SATCHEL_ANSWER_EXTRACTIVE;
@@ -219,13 +217,11 @@ satchel_status satchel_ask(satchel_stream **out, satchel_store *store, const cha
 satchel_status satchel_ask_prepare(satchel_prepared **out, satchel_store *store,
                                    const char *question, const satchel_ask_options *options,
                                    satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_ask_options known;
     satchel_generate_options generate;
-    status = check_ask(__func__, store, question, options, &known, &generate, error);
+    if (!status)
+        status = check_ask(__func__, store, question, options, &known, &generate, error);
     if (!status && !known.generator && known.context_tokens == 0)
         status =
             sat_fail(error, SATCHEL_INVALID_ARGUMENT,
@@ -275,11 +271,9 @@ static satchel_status check_prepared(const char *call, const satchel_prepared *p
 satchel_status satchel_prepared_get_info(const satchel_prepared *prepared,
                                          satchel_prepared_info *info, size_t size,
                                          satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "info", info, error);
-    if (status)
-        return status;
-    memset(info, 0, size);
-    status = check_prepared(__func__, prepared, error);
+    satchel_status status = sat_check_out(__func__, "info", info, size, error);
+    if (!status)
+        status = check_prepared(__func__, prepared, error);
     if (status)
         return status;
     satchel_prepared_info known;
@@ -297,12 +291,10 @@ const satchel_results *satchel_prepared_results(const satchel_prepared *prepared
 satchel_status satchel_prepared_get_passage(const satchel_prepared *prepared, size_t number,
                                             satchel_passage *out, size_t size,
                                             satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    memset(out, 0, size);
+    satchel_status status = sat_check_out(__func__, "out", out, size, error);
     satchel_passage known;
-    status = check_prepared(__func__, prepared, error);
+    if (!status)
+        status = check_prepared(__func__, prepared, error);
     if (!status)
         status = sat_prepared_passage(prepared->prepared, number, &known, error);
     if (!status)
@@ -313,11 +305,9 @@ satchel_status satchel_prepared_get_passage(const satchel_prepared *prepared, si
 satchel_status satchel_prepared_resolve(satchel_stream **out, satchel_prepared *prepared,
                                         const char *text, size_t length, int32_t final,
                                         satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
-    status = check_prepared(__func__, prepared, error);
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
+    if (!status)
+        status = check_prepared(__func__, prepared, error);
     if (!status && length > 0)
         status = sat_check_pointer(__func__, "the text", text, error);
     if (!status)

@@ -1,6 +1,4 @@
 /* The public face of contexts and cancel handles; base/context.c does the work. */
-#include <string.h>
-
 #include "sdk/handle.h"
 
 void satchel_context_options_init(satchel_context_options *options, size_t struct_size) {
@@ -9,11 +7,8 @@ void satchel_context_options_init(satchel_context_options *options, size_t struc
 
 satchel_status satchel_context_open(satchel_context **out, const satchel_context_options *options,
                                     satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
-    return sat_context_open(out, options, error);
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
+    return status ? status : sat_context_open(out, options, error);
 }
 
 void satchel_context_close(satchel_context **context) {
@@ -54,11 +49,9 @@ satchel_status satchel_context_clear_cache(satchel_context *context, satchel_err
 
 satchel_status satchel_cancel_open(satchel_cancel **out, satchel_context *context,
                                    satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
-    status = sat_check_context(__func__, context, error);
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
+    if (!status)
+        status = sat_check_context(__func__, context, error);
     if (status)
         return status;
     satchel_cancel *cancel = sat_calloc(&context->memory, 1, sizeof *cancel);

@@ -1,6 +1,4 @@
 /* Running models that generate: a prompt or a conversation becomes a pulled stream. */
-#include <string.h>
-
 #include "sdk/handle.h"
 
 void satchel_generate_options_init(satchel_generate_options *options, size_t struct_size) {
@@ -167,12 +165,10 @@ static satchel_status app_generate(sat_stream **out, satchel_model *model, const
 satchel_status satchel_generate(satchel_stream **out, satchel_model *model, const char *prompt,
                                 size_t length, const satchel_generate_options *options,
                                 satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_generate_options known;
-    status = sat_check_kind(__func__, model, SATCHEL_MODEL_GENERATOR, error);
+    if (!status)
+        status = sat_check_kind(__func__, model, SATCHEL_MODEL_GENERATOR, error);
     if (!status)
         status = sat_check_text(__func__, "the prompt", prompt, &length, error);
     if (!status)
@@ -196,13 +192,11 @@ satchel_status satchel_generate(satchel_stream **out, satchel_model *model, cons
 satchel_status satchel_chat(satchel_stream **out, satchel_model *model, const char *messages,
                             size_t length, const satchel_chat_options *options,
                             satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_chat_options known;
     satchel_generate_options generate;
-    status = sat_check_kind(__func__, model, SATCHEL_MODEL_GENERATOR, error);
+    if (!status)
+        status = sat_check_kind(__func__, model, SATCHEL_MODEL_GENERATOR, error);
     if (!status)
         status = sat_check_pointer(__func__, "messages", messages, error);
     if (!status)

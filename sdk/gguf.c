@@ -1,6 +1,5 @@
 /* Looking into GGUF files: keys and tensors, whether or not the file can be opened as a model. */
 #include <inttypes.h>
-#include <string.h>
 
 #include "sdk/handle.h"
 
@@ -36,11 +35,9 @@ static void count_up(satchel_gguf *gguf) {
 
 satchel_status satchel_gguf_open(satchel_gguf **out, satchel_context *context, const char *path,
                                  satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
-    status = sat_check_context(__func__, context, error);
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
+    if (!status)
+        status = sat_check_context(__func__, context, error);
     if (!status)
         status = sat_check_pointer(__func__, "the path", path, error);
     if (status)
@@ -83,11 +80,9 @@ static satchel_status check_gguf(const char *call, const satchel_gguf *gguf, sat
 
 satchel_status satchel_gguf_get_info(const satchel_gguf *gguf, satchel_gguf_info *info, size_t size,
                                      satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "info", info, error);
-    if (status)
-        return status;
-    memset(info, 0, size);
-    status = check_gguf(__func__, gguf, error);
+    satchel_status status = sat_check_out(__func__, "info", info, size, error);
+    if (!status)
+        status = check_gguf(__func__, gguf, error);
     if (!status)
         sat_result_write(info, size, &gguf->info, sizeof gguf->info);
     return status;
@@ -108,11 +103,9 @@ static const sat_gguf *find_part(const satchel_gguf *gguf, size_t (*count)(const
 
 satchel_status satchel_gguf_get_key(satchel_gguf *gguf, size_t index, size_t limit,
                                     satchel_gguf_key *key, size_t size, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "key", key, error);
-    if (status)
-        return status;
-    memset(key, 0, size);
-    status = check_gguf(__func__, gguf, error);
+    satchel_status status = sat_check_out(__func__, "key", key, size, error);
+    if (!status)
+        status = check_gguf(__func__, gguf, error);
     if (status)
         return status;
     size_t part, place = index;
@@ -138,11 +131,9 @@ satchel_status satchel_gguf_get_key(satchel_gguf *gguf, size_t index, size_t lim
 satchel_status satchel_gguf_get_tensor(const satchel_gguf *gguf, size_t index,
                                        satchel_gguf_tensor *out, size_t size,
                                        satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    memset(out, 0, size);
-    status = check_gguf(__func__, gguf, error);
+    satchel_status status = sat_check_out(__func__, "out", out, size, error);
+    if (!status)
+        status = check_gguf(__func__, gguf, error);
     if (status)
         return status;
     size_t part, place = index;

@@ -65,6 +65,13 @@ satchel_status sat_check_pointer(const char *call, const char *what, const void 
     return sat_fail(error, SATCHEL_INVALID_ARGUMENT, "%s: %s is NULL", call, what);
 }
 
+satchel_status sat_check_out(const char *call, const char *what, void *out, size_t size,
+                             satchel_error *error) {
+    if (out)
+        memset(out, 0, size);
+    return sat_check_pointer(call, what, out, error);
+}
+
 satchel_status sat_check_context(const char *call, const satchel_context *context,
                                  satchel_error *error) {
     satchel_status status = sat_check_pointer(call, "the context", context, error);

@@ -132,6 +132,9 @@ satchel_status sat_check_kind(const char *call, const satchel_model *model, int3
 satchel_status sat_check_store(const char *call, const satchel_store *store, satchel_error *error);
 satchel_status sat_check_pointer(const char *call, const char *what, const void *pointer,
                                  satchel_error *error);
+/* What a call fills, a struct, a handle or a number: zeroed, so that a failure leaves it empty. */
+satchel_status sat_check_out(const char *call, const char *what, void *out, size_t size,
+                             satchel_error *error);
 /* A length-counted text: resolves SATCHEL_NUL_TERMINATED in *length and checks the UTF-8. */
 satchel_status sat_check_text(const char *call, const char *what, const char *text, size_t *length,
                               satchel_error *error);

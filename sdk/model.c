@@ -143,12 +143,10 @@ static satchel_status open_files(satchel_model **out, satchel_context *context, 
 
 satchel_status satchel_model_open(satchel_model **out, satchel_context *context, const char *path,
                                   const satchel_model_options *options, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_model_options known;
-    status = sat_check_context(__func__, context, error);
+    if (!status)
+        status = sat_check_context(__func__, context, error);
     if (!status)
         status = sat_check_pointer(__func__, "the path", path, error);
     if (!status)
@@ -163,12 +161,10 @@ satchel_status satchel_model_open(satchel_model **out, satchel_context *context,
 satchel_status satchel_model_open_fd(satchel_model **out, satchel_context *context, int32_t fd,
                                      uint64_t offset, uint64_t length,
                                      const satchel_model_options *options, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_model_options known;
-    status = sat_check_context(__func__, context, error);
+    if (!status)
+        status = sat_check_context(__func__, context, error);
     if (!status)
         status = sat_check_range(__func__, "fd", fd, 0, INT32_MAX, error);
     if (!status)
@@ -190,12 +186,10 @@ satchel_status satchel_model_open_fd(satchel_model **out, satchel_context *conte
 satchel_status satchel_model_measure(satchel_context *context, const char *path,
                                      satchel_model_need *need, size_t size,
                                      const satchel_model_options *options, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "need", need, error);
-    if (status)
-        return status;
-    memset(need, 0, size);
+    satchel_status status = sat_check_out(__func__, "need", need, size, error);
     satchel_model_options known;
-    status = sat_check_context(__func__, context, error);
+    if (!status)
+        status = sat_check_context(__func__, context, error);
     if (!status)
         status = sat_check_pointer(__func__, "the path", path, error);
     if (!status)
@@ -215,11 +209,9 @@ satchel_status satchel_model_measure(satchel_context *context, const char *path,
 
 satchel_status satchel_model_get_info(const satchel_model *model, satchel_model_info *info,
                                       size_t size, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "info", info, error);
-    if (status)
-        return status;
-    memset(info, 0, size);
-    status = sat_check_model(__func__, model, error);
+    satchel_status status = sat_check_out(__func__, "info", info, size, error);
+    if (!status)
+        status = sat_check_model(__func__, model, error);
     if (!status)
         sat_result_write(info, size, &model->info, sizeof model->info);
     return status;
@@ -230,11 +222,9 @@ satchel_status satchel_model_get_info(const satchel_model *model, satchel_model_
 satchel_status satchel_model_tokenize(const satchel_model *model, const char *text, size_t length,
                                       int32_t *tokens, size_t capacity, size_t *count,
                                       satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "count", count, error);
-    if (status)
-        return status;
-    *count = 0;
-    status = sat_check_model(__func__, model, error);
+    satchel_status status = sat_check_out(__func__, "count", count, sizeof *count, error);
+    if (!status)
+        status = sat_check_model(__func__, model, error);
     if (!status && capacity > 0)
         status = sat_check_pointer(__func__, "tokens", tokens, error);
     if (!status)

@@ -111,11 +111,9 @@ const char *sat_model_spelling(satchel_model *model, int32_t token) {
 satchel_status satchel_model_detokenize(const satchel_model *model, const int32_t *tokens,
                                         size_t count, int32_t special, char *text, size_t capacity,
                                         size_t *length, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "length", length, error);
-    if (status)
-        return status;
-    *length = 0;
-    status = check_file(__func__, model, error);
+    satchel_status status = sat_check_out(__func__, "length", length, sizeof *length, error);
+    if (!status)
+        status = check_file(__func__, model, error);
     if (!status && count > 0)
         status = sat_check_pointer(__func__, "tokens", tokens, error);
     if (!status)
@@ -170,11 +168,9 @@ satchel_status satchel_model_perplexity(satchel_model *model, const char *text, 
                                         satchel_perplexity *out, size_t size,
                                         satchel_progress_function progress, void *user,
                                         const satchel_cancel *cancel, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    memset(out, 0, size);
-    status = check_file(__func__, model, error);
+    satchel_status status = sat_check_out(__func__, "out", out, size, error);
+    if (!status)
+        status = check_file(__func__, model, error);
     if (!status)
         status = sat_check_text(__func__, "the text", text, &length, error);
     if (!status)

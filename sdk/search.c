@@ -14,12 +14,10 @@ void satchel_search_options_init(satchel_search_options *options, size_t struct_
 
 satchel_status satchel_store_list(satchel_documents **out, satchel_store *store,
                                   const satchel_list_options *options, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_list_options known;
-    status = sat_check_store(__func__, store, error);
+    if (!status)
+        status = sat_check_store(__func__, store, error);
     if (!status)
         status = sat_options_read(&known, sizeof known, options, "satchel_list_options", error);
     if (!status)
@@ -37,12 +35,10 @@ size_t satchel_documents_count(const satchel_documents *documents) {
 
 satchel_status satchel_documents_get(const satchel_documents *documents, size_t index,
                                      satchel_document *out, size_t size, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    memset(out, 0, size);
+    satchel_status status = sat_check_out(__func__, "out", out, size, error);
     satchel_document known = {0};
-    status = sat_check_pointer(__func__, "the list", documents, error);
+    if (!status)
+        status = sat_check_pointer(__func__, "the list", documents, error);
     if (!status)
         status = sat_documents_get(documents, index, &known, error);
     if (!status)
@@ -77,12 +73,10 @@ satchel_status satchel_document_text(satchel_store *store, const char *id, int64
 
 satchel_status satchel_search(satchel_results **out, satchel_store *store, const char *query,
                               const satchel_search_options *options, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_search_options known;
-    status = sat_check_store(__func__, store, error);
+    if (!status)
+        status = sat_check_store(__func__, store, error);
     if (!status)
         status = sat_check_string(__func__, "the query", query, false, error);
     if (!status)
@@ -110,12 +104,10 @@ int32_t satchel_results_mode(const satchel_results *results) {
 
 satchel_status satchel_results_get(const satchel_results *results, size_t index, satchel_hit *hit,
                                    size_t size, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "hit", hit, error);
-    if (status)
-        return status;
-    memset(hit, 0, size);
+    satchel_status status = sat_check_out(__func__, "hit", hit, size, error);
     satchel_hit known = {0};
-    status = sat_check_pointer(__func__, "the results", results, error);
+    if (!status)
+        status = sat_check_pointer(__func__, "the results", results, error);
     if (!status)
         status = sat_results_get(results, index, &known, error);
     if (!status)

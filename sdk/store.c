@@ -98,12 +98,10 @@ static satchel_status check_store_options(const char *call, const satchel_store_
 
 satchel_status satchel_store_open(satchel_store **out, satchel_context *context, const char *path,
                                   const satchel_store_options *options, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_store_options known;
-    status = sat_check_context(__func__, context, error);
+    if (!status)
+        status = sat_check_context(__func__, context, error);
     if (!status)
         status = sat_check_pointer(__func__, "the path", path, error);
     if (!status)
@@ -321,12 +319,10 @@ satchel_status satchel_store_remove(satchel_store *store, const char *id, satche
 
 satchel_status satchel_store_sync(satchel_stream **out, satchel_store *store, const char *path,
                                   const satchel_sync_options *options, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_sync_options known;
-    status = sat_check_store(__func__, store, error);
+    if (!status)
+        status = sat_check_store(__func__, store, error);
     if (!status)
         status = sat_check_pointer(__func__, "the path", path, error);
     if (!status)
@@ -378,12 +374,10 @@ satchel_status satchel_store_maintain(satchel_store *store, int64_t budget_ms,
 
 satchel_status satchel_store_get_stats(satchel_store *store, satchel_store_stats *stats,
                                        size_t size, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "stats", stats, error);
-    if (status)
-        return status;
-    memset(stats, 0, size);
+    satchel_status status = sat_check_out(__func__, "stats", stats, size, error);
     satchel_store_stats known = {0};
-    status = sat_check_store(__func__, store, error);
+    if (!status)
+        status = sat_check_store(__func__, store, error);
     if (!status)
         status = sat_store_stats(store->store, &known, error);
     if (!status)

@@ -40,11 +40,9 @@ static void close_inner(satchel_stream *stream) {
 
 satchel_status satchel_stream_next(satchel_stream *stream, satchel_event *event, size_t size,
                                    satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "the event", event, error);
-    if (status)
-        return status;
-    memset(event, 0, size);
-    status = sat_check_pointer(__func__, "the stream", stream, error);
+    satchel_status status = sat_check_out(__func__, "the event", event, size, error);
+    if (!status)
+        status = sat_check_pointer(__func__, "the stream", stream, error);
     if (!status)
         status = sat_context_check(stream->context, error);
     if (!status && stream->store)

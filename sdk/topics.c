@@ -1,6 +1,4 @@
 /* Topics of a store: checks at the border, then retrieval. */
-#include <string.h>
-
 #include "sdk/handle.h"
 
 enum { MOST_TOPICS = 1000, MOST_WORDS = 16, MOST_SENTENCES = 32 };
@@ -46,12 +44,10 @@ static int32_t app_progress(void *user, const satchel_event_progress *progress) 
 
 satchel_status satchel_store_topics(satchel_topics **out, satchel_store *store,
                                     const satchel_topics_options *options, satchel_error *error) {
-    satchel_status status = sat_check_pointer(__func__, "out", out, error);
-    if (status)
-        return status;
-    *out = NULL;
+    satchel_status status = sat_check_out(__func__, "out", out, sizeof *out, error);
     satchel_topics_options known;
-    status = sat_check_store(__func__, store, error);
+    if (!status)
+        status = sat_check_store(__func__, store, error);
     if (!status)
         status = sat_options_read(&known, sizeof known, options, "satchel_topics_options", error);
     if (!status)
@@ -71,11 +67,8 @@ satchel_status satchel_store_topics(satchel_topics **out, satchel_store *store,
 /* What every getter does first: the output cleared, the handle there. */
 static satchel_status check_get(const char *call, const satchel_topics *topics, void *out,
                                 size_t size, satchel_error *error) {
-    satchel_status status = sat_check_pointer(call, "out", out, error);
-    if (status)
-        return status;
-    memset(out, 0, size);
-    return sat_check_pointer(call, "the topics", topics, error);
+    satchel_status status = sat_check_out(call, "out", out, size, error);
+    return status ? status : sat_check_pointer(call, "the topics", topics, error);
 }
 
 size_t satchel_topics_count(const satchel_topics *topics) {
