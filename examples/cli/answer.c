@@ -265,13 +265,8 @@ static void out_event(struct answer *answer, const satchel_event *event) {
         out_number(&json, "confidence", event->done->confidence, 7);
         out_integer(&json, "search_ms", event->done->search_ms);
         out_integer(&json, "answer_ms", event->done->answer_ms);
-        if (answer->generated) {
-            out_integer(&json, "prompt_tokens", event->done->prompt_tokens);
-            out_integer(&json, "cached_tokens", event->done->cached_tokens);
-            out_integer(&json, "generated_tokens", event->done->generated_tokens);
-            out_integer(&json, "prefill_ms", event->done->prefill_ms);
-            out_integer(&json, "generate_ms", event->done->generate_ms);
-        }
+        if (answer->generated)
+            out_speed(&json, event->done);
         out_integer(&json, "elapsed_ms", event->done->elapsed_ms);
         break;
     default:
@@ -282,11 +277,6 @@ static void out_event(struct answer *answer, const satchel_event *event) {
 
 /* ------------------------------------------------------------------ showing */
 
-static satchel_status no_memory(satchel_error *error) {
-    *error = (satchel_error){.code = SATCHEL_OUT_OF_MEMORY, .message = "out of memory"};
-    return SATCHEL_OUT_OF_MEMORY;
-}
-
 satchel_status show_cited(struct cli *cli, satchel_stream *stream, struct said *said, bool *refused,
                           satchel_error *error) {
     struct answer answer = {.cli = cli};
@@ -294,17 +284,9 @@ satchel_status show_cited(struct cli *cli, satchel_stream *stream, struct said *
     satchel_status status = SATCHEL_OK;
     progress_begin(&answer.progress, cli);
     while (!status && event.kind != SATCHEL_EVENT_DONE && !ferror(stdout)) {
-        status = satchel_stream_next(stream, &event, sizeof event, error);
-        if (!status && event.kind == SATCHEL_EVENT_PROGRESS) {
-            progress_show(&answer.progress, event.progress);
-            continue;
-        }
-        progress_clear(&answer.progress);
+        status = next_said(stream, &event, &answer.progress, said, error);
         if (status)
             break;
-        if (event.kind == SATCHEL_EVENT_TOKEN && said &&
-            !said_add(said, event.token->text, event.token->length))
-            status = no_memory(error);
         if (cli->options.json)
             out_event(&answer, &event);
         else

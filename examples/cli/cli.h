@@ -109,6 +109,7 @@ int open_model(struct cli *cli, bool required);
 int open_store(struct cli *cli, const char *path, bool create);
 /* Reports on stderr, and as an object with --json; returns the exit code that fits. */
 int report(struct cli *cli, const char *what, const satchel_error *error);
+satchel_status no_memory(satchel_error *error); /* what the library says of it */
 /* "a b c" of the arguments from `first` on; to be freed; NULL when out of memory. */
 char *join_args(const struct cli *cli, size_t first);
 
@@ -188,6 +189,7 @@ struct progress {
 void progress_begin(struct progress *progress, const struct cli *cli);
 void progress_show(struct progress *progress, const satchel_event_progress *event);
 void progress_clear(struct progress *progress); /* before other output */
+int32_t progress_callback(void *progress, const satchel_event_progress *event); /* for options */
 
 /* ------------------------------------------------------------------ write.c */
 
@@ -212,11 +214,15 @@ struct said {
     size_t length, room;
 };
 bool said_add(struct said *said, const char *text, size_t length); /* false: out of memory */
+/* The next event but progress, which is shown; a token's text is added to *said (may be NULL). */
+satchel_status next_said(satchel_stream *stream, satchel_event *event, struct progress *progress,
+                         struct said *said, satchel_error *error);
 /* Shows a model's text as it comes, and adds it to *said (may be NULL). */
 satchel_status show_answer(struct cli *cli, satchel_stream *stream, struct said *said,
                            satchel_error *error);
 /* How fast it was, with --verbose. */
 void note_speed(const struct cli *cli, const satchel_event_done *done);
+void out_speed(struct json *json, const satchel_event_done *done);
 
 /* ------------------------------------------------------------------ answer.c */
 

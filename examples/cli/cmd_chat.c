@@ -91,9 +91,8 @@ static satchel_status chat_once(struct talk *talk, const struct writing *writing
     satchel_stream *stream = NULL;
     size_t length = 0;
     char *messages = write_messages(talk, talk->count, &length);
-    satchel_status status = SATCHEL_OUT_OF_MEMORY;
-    *error = (satchel_error){.code = SATCHEL_OUT_OF_MEMORY, .message = "out of memory"};
-    if (messages)
+    satchel_status status = messages ? SATCHEL_OK : no_memory(error);
+    if (!status)
         status = satchel_chat(&stream, talk->cli->model, messages, length, &options, error);
     if (!status)
         status = show_answer(talk->cli, stream, &reply->said, error);
@@ -112,10 +111,9 @@ static satchel_status ask_once(struct talk *talk, const struct writing *writing,
     satchel_stream *stream = NULL;
     size_t length = 0;
     char *history = write_messages(talk, talk->count - 1, &length);
-    satchel_status status = SATCHEL_OUT_OF_MEMORY;
-    *error = (satchel_error){.code = SATCHEL_OUT_OF_MEMORY, .message = "out of memory"};
+    satchel_status status = history ? SATCHEL_OK : no_memory(error);
     options.history = history;
-    if (history)
+    if (!status)
         status = satchel_ask(&stream, cli->store, question, &options, error);
     if (!status)
         status = show_cited(cli, stream, &reply->said, &reply->refused, error);

@@ -183,11 +183,6 @@ static int show_topics(struct cli *cli, const satchel_topics *topics) {
     return count ? EXIT_FINE : EXIT_NOTHING;
 }
 
-static int32_t on_progress(void *user, const satchel_event_progress *event) {
-    progress_show(user, event);
-    return 0;
-}
-
 int cmd_cluster(struct cli *cli) {
     int code = open_model(cli, true);
     if (code == EXIT_FINE)
@@ -204,7 +199,7 @@ int cmd_cluster(struct cli *cli) {
     options.seed = (uint64_t)cli->options.seed;
     options.mode = cli->options.fast ? SATCHEL_KMEANS_FAST : SATCHEL_KMEANS_EXACT;
     options.filter = cli->options.filter;
-    options.progress = on_progress;
+    options.progress = progress_callback;
     options.progress_user = &progress;
     options.cancel = cli->cancel;
     satchel_error error;

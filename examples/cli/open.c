@@ -26,6 +26,11 @@ static int exit_code(satchel_status status) {
     }
 }
 
+satchel_status no_memory(satchel_error *error) {
+    *error = (satchel_error){.code = SATCHEL_OUT_OF_MEMORY, .message = "out of memory"};
+    return SATCHEL_OUT_OF_MEMORY;
+}
+
 int report(struct cli *cli, const char *what, const satchel_error *error) {
     fflush(stdout);
     if (error->code == SATCHEL_CANCELLED) {

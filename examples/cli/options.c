@@ -149,6 +149,17 @@ static const struct option *find_letter(const struct command *command, char lett
     return NULL;
 }
 
+static void set_flag(struct cli *cli, const struct option *option) {
+    const int32_t set = 1;
+    memcpy((char *)&cli->options + option->offset, &set, sizeof set);
+}
+
+static bool not_in_range(const struct option *option) {
+    fprintf(stderr, "satchel: --%s takes a number from %" PRId64 " to %" PRId64 "\n", option->name,
+            option->low, option->high);
+    return false;
+}
+
 static bool store_value(struct cli *cli, const struct option *option, const char *value) {
     char *field = (char *)&cli->options + option->offset;
     if (option->kind == TEXT) {
@@ -159,11 +170,8 @@ static bool store_value(struct cli *cli, const struct option *option, const char
         char *end;
         errno = 0;
         long long number = strtoll(value, &end, 10);
-        if (errno || end == value || *end || number < option->low || number > option->high) {
-            fprintf(stderr, "satchel: --%s takes a number from %" PRId64 " to %" PRId64 "\n",
-                    option->name, option->low, option->high);
-            return false;
-        }
+        if (errno || end == value || *end || number < option->low || number > option->high)
+            return not_in_range(option);
         int64_t wide = number;
         memcpy(field, &wide, sizeof wide);
         return true;
@@ -172,11 +180,8 @@ static bool store_value(struct cli *cli, const struct option *option, const char
         char *end;
         const double number = strtod(value, &end);
         if (end == value || *end || !(number >= (double)option->low) ||
-            !(number <= (double)option->high)) {
-            fprintf(stderr, "satchel: --%s takes a number from %" PRId64 " to %" PRId64 "\n",
-                    option->name, option->low, option->high);
-            return false;
-        }
+            !(number <= (double)option->high))
+            return not_in_range(option);
         memcpy(field, &number, sizeof number);
         return true;
     }
@@ -217,8 +222,7 @@ static bool parse_long(struct cli *cli, const struct command *command, int left,
             fprintf(stderr, "satchel: --%s takes no value\n", option->name);
             return false;
         }
-        const int32_t set = 1;
-        memcpy((char *)&cli->options + option->offset, &set, sizeof set);
+        set_flag(cli, option);
         return true;
     }
     if (equals)
@@ -240,8 +244,7 @@ static bool parse_short(struct cli *cli, const struct command *command, int left
         if (!option)
             return unknown(command, words[0]);
         if (option->kind == FLAG) {
-            const int32_t set = 1;
-            memcpy((char *)&cli->options + option->offset, &set, sizeof set);
+            set_flag(cli, option);
             continue;
         }
         if (letter[1])

@@ -159,3 +159,8 @@ void progress_show(struct progress *progress, const satchel_event_progress *even
     fprintf(stderr, " %s%s%s%s%s\n", unit_name(event->phase), *rate ? ", " : "", rate,
             *left ? ", " : "", left);
 }
+
+int32_t progress_callback(void *progress, const satchel_event_progress *event) {
+    progress_show(progress, event);
+    return 0;
+}

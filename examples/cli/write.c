@@ -37,11 +37,6 @@ static char *read_text(const char *path) {
 
 /* ------------------------------------------------------------------ open */
 
-static int32_t show_warming(void *user, const satchel_event_progress *event) {
-    progress_show(user, event);
-    return 0;
-}
-
 int open_writing(struct cli *cli, const char *path, satchel_model **out) {
     const cli_options *asked = &cli->options;
     satchel_model_options options;
@@ -53,7 +48,7 @@ int open_writing(struct cli *cli, const char *path, satchel_model **out) {
     options.adapters = &asked->adapter;
     options.adapter_count = asked->adapter ? 1 : 0;
     options.warm = asked->warm;
-    options.progress = show_warming;
+    options.progress = progress_callback;
     options.progress_user = &progress;
     options.cancel = cli->cancel;
     char *chat_template = NULL;
@@ -127,6 +122,14 @@ static const char *finish_name(int32_t finish) {
                                                                              : "unknown";
 }
 
+void out_speed(struct json *json, const satchel_event_done *done) {
+    out_integer(json, "prompt_tokens", done->prompt_tokens);
+    out_integer(json, "cached_tokens", done->cached_tokens);
+    out_integer(json, "generated_tokens", done->generated_tokens);
+    out_integer(json, "prefill_ms", done->prefill_ms);
+    out_integer(json, "generate_ms", done->generate_ms);
+}
+
 static void out_said(const satchel_event *event) {
     struct json json;
     if (event->kind == SATCHEL_EVENT_TOKEN) {
@@ -136,11 +139,7 @@ static void out_said(const satchel_event *event) {
     } else if (event->kind == SATCHEL_EVENT_DONE) {
         out_begin(&json, stdout, "done");
         out_string(&json, "finish", finish_name(event->done->finish));
-        out_integer(&json, "prompt_tokens", event->done->prompt_tokens);
-        out_integer(&json, "cached_tokens", event->done->cached_tokens);
-        out_integer(&json, "generated_tokens", event->done->generated_tokens);
-        out_integer(&json, "prefill_ms", event->done->prefill_ms);
-        out_integer(&json, "generate_ms", event->done->generate_ms);
+        out_speed(&json, event->done);
         out_integer(&json, "elapsed_ms", event->done->elapsed_ms);
     } else {
         return;
@@ -177,6 +176,20 @@ bool said_add(struct said *said, const char *text, size_t length) {
     return true;
 }
 
+satchel_status next_said(satchel_stream *stream, satchel_event *event, struct progress *progress,
+                         struct said *said, satchel_error *error) {
+    satchel_status status = satchel_stream_next(stream, event, sizeof *event, error);
+    while (!status && event->kind == SATCHEL_EVENT_PROGRESS && !ferror(stdout)) {
+        progress_show(progress, event->progress);
+        status = satchel_stream_next(stream, event, sizeof *event, error);
+    }
+    progress_clear(progress);
+    if (!status && event->kind == SATCHEL_EVENT_TOKEN && said &&
+        !said_add(said, event->token->text, event->token->length))
+        status = no_memory(error);
+    return status;
+}
+
 satchel_status show_answer(struct cli *cli, satchel_stream *stream, struct said *said,
                            satchel_error *error) {
     struct progress progress;
@@ -184,19 +197,9 @@ satchel_status show_answer(struct cli *cli, satchel_stream *stream, struct said 
     satchel_event event = {0};
     satchel_status status = SATCHEL_OK;
     while (!status && event.kind != SATCHEL_EVENT_DONE && !ferror(stdout)) {
-        status = satchel_stream_next(stream, &event, sizeof event, error);
-        if (!status && event.kind == SATCHEL_EVENT_PROGRESS) {
-            progress_show(&progress, event.progress);
-            continue;
-        }
-        progress_clear(&progress);
+        status = next_said(stream, &event, &progress, said, error);
         if (status)
             break;
-        if (event.kind == SATCHEL_EVENT_TOKEN && said &&
-            !said_add(said, event.token->text, event.token->length)) {
-            *error = (satchel_error){.code = SATCHEL_OUT_OF_MEMORY, .message = "out of memory"};
-            status = SATCHEL_OUT_OF_MEMORY;
-        }
         if (cli->options.json)
             out_said(&event);
         else if (event.kind == SATCHEL_EVENT_TOKEN)
