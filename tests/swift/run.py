@@ -2,13 +2,13 @@
 """The Swift package against a build of the library. TAP.
 
     run.py --build BUILD --source ROOT [--prefix PREFIX --libdir LIBDIR] [--model TINY.gguf]
-           [--sanitize address|thread] [--update-api] [--sum]
+           [--generator TINY.gguf] [--sanitize address|thread] [--update-api] [--sum]
 
 Installs the library into BUILD/swift/stage, where SwiftPM finds it by pkg-config as it would find an
 installed one; builds package and tests with warnings as errors and runs them; compares the public
-interface with bindings/swift/api.txt; sees that all of it is documented, that every C function is used,
-and that the privacy manifest says what the library imports; and builds the example in an empty package
-that takes this one as a git dependency, and runs it.
+interface with bindings/swift/api.txt; sees that all of it is documented, that it has every field and constant
+of satchel.h (tests/conformance sees to the functions), and that the privacy manifest says what the library
+imports; and builds the example in an empty package that takes this one as a git dependency, and runs it.
 """
 import argparse
 import difflib
@@ -24,6 +24,8 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent),
                 str(Path(__file__).resolve().parents[1] / "abi")]
 import api  # noqa: E402
+import fields  # noqa: E402
+import header  # noqa: E402
 import privacy  # noqa: E402
 
 CASE = re.compile(r"^\S+ Test (?P<name>.+?) (?:with \d+ test cases? )?"
@@ -89,8 +91,10 @@ class Package:
             "LD_LIBRARY_PATH": str(self.lib),
             "SATCHEL_SCENARIOS": str(self.root / "tests/conformance/scenarios.json"),
         }
-        if self.options.model:
-            self.environment["SATCHEL_TEST_MODEL"] = str(Path(self.options.model).resolve())
+        for name in ("model", "generator"):
+            path = getattr(self.options, name)
+            if path:
+                self.environment[f"SATCHEL_TEST_{name.upper()}"] = str(Path(path).resolve())
         return ""
 
     def _forget_old_header(self, header):
@@ -161,12 +165,11 @@ def interface(package, tap, update):
     tap.check("all of it is documented", "\n".join(bare))
 
 
-def reach(package, tap):
-    declared = set(re.findall(r"\bsatchel_\w+(?=;)", (package.root / "sdk/satchel.map").read_text()))
-    used = "".join(path.read_text(encoding="utf-8") for path in
-                   (package.root / "bindings/swift/Sources/Satchel").glob("*.swift"))
-    missing = sorted(name for name in declared if not re.search(rf"\b{name}\b", used))
-    tap.check("every function of the library is used", "\n".join(missing))
+def complete(package, tap):
+    file = package.root / "sdk/include/satchel.h"
+    missing = fields.missing(file, package.root / "bindings/swift/Sources/Satchel",
+                             header.structs(file), header.constants(file))
+    tap.check("every field and constant of the library is there", "\n".join(missing))
 
 
 def privacy_manifest(package, tap):
@@ -255,6 +258,7 @@ def main():
     parser.add_argument("--prefix", default="/usr/local")
     parser.add_argument("--libdir")
     parser.add_argument("--model")
+    parser.add_argument("--generator")
     parser.add_argument("--sanitize", choices=["address", "thread"])
     parser.add_argument("--update-api", action="store_true")
     parser.add_argument("--sum", action="store_true")
@@ -268,16 +272,18 @@ def main():
         told = json.loads(run(["meson", "introspect", "--buildoptions", options.build]).stdout)
         values = {option["name"]: option["value"] for option in told}
         options.prefix, options.libdir = values["prefix"], values["libdir"]
-    if not options.model:
-        model = Path(options.build) / "tests/support/tiny.gguf"
-        options.model = model if model.exists() else None
+    for name, made in (("model", "support/tiny.gguf"),
+                       ("generator", "unit/generate/tiny_generator.gguf")):
+        path = Path(options.build) / "tests" / made
+        if not getattr(options, name) and path.exists():
+            setattr(options, name, path)
     tap = Tap()
     package = Package(options)
     why = package.install()
     tap.check("the library installs", why)
     if not why and tests(package, tap) and not options.sanitize:
         interface(package, tap, options.update_api)
-        reach(package, tap)
+        complete(package, tap)
         privacy_manifest(package, tap)
         dependency(package, tap)
     return tap.end(options.sum)

@@ -29,8 +29,7 @@ public struct AskOptions: Sendable {
     public init() {}
 
     func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_ask_options {
-        var raw = zeroed(satchel_ask_options.self)
-        satchel_ask_options_init(&raw, MemoryLayout<satchel_ask_options>.size)
+        var raw = defaults(satchel_ask_options_init)
         raw.mode = mode?.rawValue ?? 0
         raw.search_mode = searchMode?.rawValue ?? 0
         raw.k = try orDefault(passages, "passages")
@@ -59,22 +58,17 @@ extension Store {
     public func ask(
         _ question: String, generator: Model? = nil, options: AskOptions = AskOptions()
     ) -> AnswerStream {
-        AnswerStream(
-            source: StreamSource(
-                context: context.handle,
-                open: { [handle] cancel in
-                    let scratch = Scratch()
-                    var raw = try options.raw(scratch, cancel)
-                    let text = try scratch.string(question, "the question")
-                    var stream: OpaquePointer?
-                    try handle.use { store in
-                        try generator.use(in: &raw) { raw in
-                            let held = scratch.value(raw)
-                            try check { satchel_ask(&stream, store, text, held, $0) }
-                        }
-                    }
-                    return .init(stream: stream!, keep: scratch)
-                }, read: { try AnswerEvent.read($0) }))
+        AnswerStream(of: self, read: { try AnswerEvent.read($0) }) { store, scratch, cancel in
+            var raw = try options.raw(scratch, cancel)
+            let text = try scratch.string(question, "the question")
+            var stream: OpaquePointer?
+            try generator.use { model in
+                raw.generator = model
+                let held = scratch.value(raw)
+                try check { satchel_ask(&stream, store, text, held, $0) }
+            }
+            return stream
+        }
     }
 
     /// Searches, and writes the messages for a language model that the app runs itself. Give
@@ -88,24 +82,12 @@ extension Store {
             let text = try scratch.string(question, "the question")
             var made: OpaquePointer?
             try withExtendedLifetime(scratch) {
-                try generator.use(in: &raw) { raw in
-                    var raw = raw
+                try generator.use { model in
+                    raw.generator = model
                     try check { satchel_ask_prepare(&made, store, text, &raw, $0) }
                 }
             }
             return try PreparedQuestion(made!, context)
-        }
-    }
-}
-
-extension Optional where Wrapped == Model {
-    fileprivate func use(
-        in raw: inout satchel_ask_options, _ body: (satchel_ask_options) throws -> Void
-    ) throws {
-        guard let model = self else { return try body(raw) }
-        try model.handle.use { pointer in
-            raw.generator = pointer
-            try body(raw)
         }
     }
 }
@@ -147,10 +129,7 @@ public final class PreparedQuestion: Sendable {
         let handle = Handle(made, "the prepared question") { satchel_prepared_close($0) }
         self.handle = handle
         self.context = context
-        var raw = zeroed(satchel_prepared_info.self)
-        try check {
-            satchel_prepared_get_info(made, &raw, MemoryLayout<satchel_prepared_info>.size, $0)
-        }
+        let raw = try filled { satchel_prepared_get_info(made, $0, $1, $2) }
         messagesJSON = swift(raw.messages, raw.messages_length)
         messages = try JSONDecoder().decode([ChatMessage].self, from: Data(messagesJSON.utf8))
         promptTokens = Int(raw.prompt_tokens)
@@ -158,11 +137,7 @@ public final class PreparedQuestion: Sendable {
         confidence = raw.confidence
         results = try SearchResults(satchel_prepared_results(made))
         passages = try (0..<Int(raw.passages)).map { index in
-            var passage = zeroed(satchel_passage.self)
-            try check {
-                satchel_prepared_get_passage(
-                    made, index + 1, &passage, MemoryLayout<satchel_passage>.size, $0)
-            }
+            let passage = try filled { satchel_prepared_get_passage(made, index + 1, $0, $1, $2) }
             return Passage(hit: Int(passage.hit), range: TextRange(passage.range))
         }
     }
@@ -188,10 +163,7 @@ public final class PreparedQuestion: Sendable {
                 defer { satchel_stream_close(&stream) }
                 var events: [AnswerEvent] = []
                 while true {
-                    var event = zeroed(satchel_event.self)
-                    try check {
-                        satchel_stream_next(stream!, &event, MemoryLayout<satchel_event>.size, $0)
-                    }
+                    let event = try filled { satchel_stream_next(stream!, $0, $1, $2) }
                     if let made = try AnswerEvent.read(event) { events.append(made) }
                     if event.kind == Int32(SATCHEL_EVENT_DONE) { return events }
                 }

@@ -232,6 +232,23 @@ final class Handle: @unchecked Sendable {
     }
 }
 
+/// What has a handle on a context: a model, a store.
+protocol Callable: Sendable {
+    var handle: Handle { get }
+    var context: Context { get }
+}
+
+extension Callable {
+    /// Runs a call of the library on the handle, off the pool; a cancelled task stops it.
+    func call<T: Sendable>(
+        _ body: @escaping @Sendable (_ handle: OpaquePointer, _ cancel: OpaquePointer) throws -> T
+    ) async throws -> T {
+        try await cancellable(context.handle) { [handle] cancel in
+            try handle.use { try body($0, cancel) }
+        }
+    }
+}
+
 /// A cancel handle, for the length of one call or stream.
 final class CancelHandle: @unchecked Sendable {
     let pointer: OpaquePointer

@@ -35,13 +35,9 @@ public struct LogLevel: OpenConstant {
 
     /// `error`, `warning`, `info` or `debug`.
     public var description: String {
-        switch self {
-        case .error: "error"
-        case .warning: "warning"
-        case .info: "info"
-        case .debug: "debug"
-        default: String(rawValue)
-        }
+        name([
+            .error: "error", .warning: "warning", .info: "info", .debug: "debug",
+        ])
     }
 }
 
@@ -80,8 +76,7 @@ public final class Context: Sendable {
     /// Opens a context. No thread is started before it is needed.
     public init(_ options: ContextOptions = ContextOptions()) throws {
         let scratch = Scratch()
-        var raw = zeroed(satchel_context_options.self)
-        satchel_context_options_init(&raw, MemoryLayout<satchel_context_options>.size)
+        var raw = defaults(satchel_context_options_init)
         raw.threads = try orDefault(options.threads, "threads")
         raw.cpu_level = options.cpuLevel ?? 0
         raw.memory_limit = options.memoryLimit ?? 0

@@ -98,8 +98,7 @@ extension Store {
     ) async throws -> [Document] {
         try await call { store, _ in
             let scratch = Scratch()
-            var raw = zeroed(satchel_list_options.self)
-            satchel_list_options_init(&raw, MemoryLayout<satchel_list_options>.size)
+            var raw = defaults(satchel_list_options_init)
             raw.filter = try scratch.maybe(filter?.json, "the filter")
             raw.limit = Int64(limit ?? 0)
             raw.offset = Int64(offset)
@@ -109,11 +108,7 @@ extension Store {
             }
             defer { satchel_documents_close(&list) }
             return try (0..<satchel_documents_count(list!)).map { index in
-                var document = zeroed(satchel_document.self)
-                try check {
-                    satchel_documents_get(
-                        list!, index, &document, MemoryLayout<satchel_document>.size, $0)
-                }
+                let document = try filled { satchel_documents_get(list!, index, $0, $1, $2) }
                 return Document(document)
             }
         }
@@ -170,10 +165,7 @@ extension Store {
     /// What the store holds.
     public func stats() async throws -> StoreStats {
         try await call { store, _ in
-            var raw = zeroed(satchel_store_stats.self)
-            try check {
-                satchel_store_get_stats(store, &raw, MemoryLayout<satchel_store_stats>.size, $0)
-            }
+            let raw = try filled { satchel_store_get_stats(store, $0, $1, $2) }
             return StoreStats(raw)
         }
     }

@@ -117,6 +117,9 @@ where RawValue == Int32 {
 extension OpenConstant {
     // Constants of anonymous C enums come into Swift as Int.
     init(_ constant: Int) { self.init(rawValue: Int32(constant)) }
+
+    /// What this version calls it; the number of one that it does not know.
+    func name(_ names: [Self: String]) -> String { names[self] ?? String(rawValue) }
 }
 
 // MARK: - Calling

@@ -32,6 +32,26 @@ public struct EventStream<Element: Sendable>: AsyncSequence, Sendable {
     }
 }
 
+extension EventStream {
+    /// The events of a stream of the library. `open` is called for each run, off the pool, with the owner's
+    /// handle in use; what the options point to lies in the scratch, which lives as long as the stream.
+    init(
+        of owner: some Callable, read: @escaping @Sendable (satchel_event) throws -> Element?,
+        open: @escaping @Sendable (
+            _ owner: OpaquePointer, _ scratch: Scratch, _ cancel: OpaquePointer
+        ) throws -> OpaquePointer?
+    ) {
+        let handle = owner.handle
+        source = StreamSource(
+            context: owner.context.handle,
+            open: { cancel in
+                let scratch = Scratch()
+                let stream = try handle.use { try open($0, scratch, cancel) }
+                return .init(stream: stream!, keep: scratch)
+            }, read: read)
+    }
+}
+
 /// How a stream is opened and how its events are read.
 struct StreamSource<Element: Sendable>: Sendable {
     struct Opened {
@@ -196,10 +216,7 @@ private final class Pull<Element: Sendable>: @unchecked Sendable {
             do {
                 guard let opened = try opened ?? open() else { return leave() }
                 self.opened = opened
-                var event = zeroed(satchel_event.self)
-                try check {
-                    satchel_stream_next(opened.stream, &event, MemoryLayout<satchel_event>.size, $0)
-                }
+                let event = try filled { satchel_stream_next(opened.stream, $0, $1, $2) }
                 element = try source.read(event)
                 if event.kind == Int32(SATCHEL_EVENT_DONE) { end = .success(()) }
             } catch {

@@ -20,12 +20,9 @@ public struct AnswerMode: OpenConstant {
 
     /// `extractive`, `generated` or `external`.
     public var description: String {
-        switch self {
-        case .extractive: "extractive"
-        case .generated: "generated"
-        case .external: "external"
-        default: String(rawValue)
-        }
+        name([
+            .extractive: "extractive", .generated: "generated", .external: "external",
+        ])
     }
 }
 
@@ -55,17 +52,11 @@ public struct Reason: OpenConstant {
 
     /// `weak_evidence` and so on.
     public var description: String {
-        switch self {
-        case .requested: "requested"
-        case .noGenerator: "no_generator"
-        case .emptyStore: "empty_store"
-        case .noEvidence: "no_evidence"
-        case .weakEvidence: "weak_evidence"
-        case .noEmbedder: "no_embedder"
-        case .generator: "generator"
-        case .declined: "declined"
-        default: String(rawValue)
-        }
+        name([
+            .requested: "requested", .noGenerator: "no_generator", .emptyStore: "empty_store",
+            .noEvidence: "no_evidence", .weakEvidence: "weak_evidence",
+            .noEmbedder: "no_embedder", .generator: "generator", .declined: "declined",
+        ])
     }
 }
 
@@ -95,17 +86,10 @@ public struct Phase: OpenConstant {
 
     /// `scan`, `keywords` and so on.
     public var description: String {
-        switch self {
-        case .scan: "scan"
-        case .keywords: "keywords"
-        case .embed: "embed"
-        case .load: "load"
-        case .cluster: "cluster"
-        case .describe: "describe"
-        case .warm: "warm"
-        case .prefill: "prefill"
-        default: String(rawValue)
-        }
+        name([
+            .scan: "scan", .keywords: "keywords", .embed: "embed", .load: "load",
+            .cluster: "cluster", .describe: "describe", .warm: "warm", .prefill: "prefill",
+        ])
     }
 }
 
@@ -131,15 +115,10 @@ public struct FileChange: OpenConstant {
 
     /// `added`, `changed` and so on.
     public var description: String {
-        switch self {
-        case .added: "added"
-        case .changed: "changed"
-        case .removed: "removed"
-        case .failed: "failed"
-        case .skipped: "skipped"
-        case .renamed: "renamed"
-        default: String(rawValue)
-        }
+        name([
+            .added: "added", .changed: "changed", .removed: "removed", .failed: "failed",
+            .skipped: "skipped", .renamed: "renamed",
+        ])
     }
 }
 
@@ -163,14 +142,9 @@ public struct FinishReason: OpenConstant {
 
     /// `end`, `length` and so on.
     public var description: String {
-        switch self {
-        case .none: "none"
-        case .end: "end"
-        case .length: "length"
-        case .stop: "stop"
-        case .context: "context"
-        default: String(rawValue)
-        }
+        name([
+            .none: "none", .end: "end", .length: "length", .stop: "stop", .context: "context",
+        ])
     }
 }
 

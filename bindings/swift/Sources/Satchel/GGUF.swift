@@ -24,8 +24,10 @@ public struct GGUF: Sendable {
     public struct Tensor: Sendable, Hashable {
         /// `blk.0.attn_q.weight`.
         public let name: String
-        /// `Q8_0`.
+        /// `Q8_0`; `?` if it is not known.
         public let type: String
+        /// The type's number in the file.
+        public let typeID: Int
         /// The first runs fastest.
         public let shape: [Int]
         /// Its size; 0 if the type is not known.
@@ -76,33 +78,24 @@ public struct GGUF: Sendable {
     }
 
     private init(_ file: OpaquePointer, _ limit: Int) throws {
-        var info = zeroed(satchel_gguf_info.self)
-        try check { satchel_gguf_get_info(file, &info, MemoryLayout<satchel_gguf_info>.size, $0) }
+        let info = try filled { satchel_gguf_get_info(file, $0, $1, $2) }
         version = Int(info.version)
         parts = Int(info.parts)
         fileBytes = Int(info.file_bytes)
         tensorBytes = Int(info.tensor_bytes)
         parameterCount = Int(info.parameter_count)
         keys = try (0..<Int(info.key_count)).map { index in
-            var key = zeroed(satchel_gguf_key.self)
-            try check {
-                satchel_gguf_get_key(
-                    file, index, limit, &key, MemoryLayout<satchel_gguf_key>.size, $0)
-            }
+            let key = try filled { satchel_gguf_get_key(file, index, limit, $0, $1, $2) }
             return Key(
                 name: swift(key.name), type: swift(key.type),
                 value: swift(key.value, key.value_length), count: Int(key.count),
                 isCut: key.cut != 0, part: Int(key.part))
         }
         tensors = try (0..<Int(info.tensor_count)).map { index in
-            var tensor = zeroed(satchel_gguf_tensor.self)
-            try check {
-                satchel_gguf_get_tensor(
-                    file, index, &tensor, MemoryLayout<satchel_gguf_tensor>.size, $0)
-            }
+            let tensor = try filled { satchel_gguf_get_tensor(file, index, $0, $1, $2) }
             let shape = [tensor.shape.0, tensor.shape.1, tensor.shape.2, tensor.shape.3]
             return Tensor(
-                name: swift(tensor.name), type: swift(tensor.type),
+                name: swift(tensor.name), type: swift(tensor.type), typeID: Int(tensor.type_id),
                 shape: shape.prefix(Int(tensor.rank)).map(Int.init), bytes: Int(tensor.bytes),
                 offset: Int(tensor.offset), part: Int(tensor.part))
         }

@@ -15,13 +15,7 @@ public struct Overflow: OpenConstant {
     public static let shift = Self(SATCHEL_OVERFLOW_SHIFT)
 
     /// `error` or `shift`.
-    public var description: String {
-        switch self {
-        case .error: "error"
-        case .shift: "shift"
-        default: String(rawValue)
-        }
-    }
+    public var description: String { name([.error: "error", .shift: "shift"]) }
 }
 
 /// How a text is generated. What is left `nil` is the library's default.
@@ -71,8 +65,7 @@ public struct GenerateOptions: Sendable {
     }
 
     func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_generate_options {
-        var raw = zeroed(satchel_generate_options.self)
-        satchel_generate_options_init(&raw, MemoryLayout<satchel_generate_options>.size)
+        var raw = defaults(satchel_generate_options_init)
         raw.max_tokens = try orDefault(maxTokens, "maxTokens")
         raw.trust_prompt = flag(trustPrompt)
         raw.temperature = orDefault(temperature)
@@ -98,6 +91,30 @@ public struct GenerateOptions: Sendable {
         raw.cancel = cancel
         return raw
     }
+
+    /// What a generator of the app is asked for.
+    init(_ raw: satchel_generate_options) {
+        maxTokens = known(raw.max_tokens, not: 0)
+        trustPrompt = raw.trust_prompt != 0
+        temperature = given(raw.temperature)
+        topK = known(raw.top_k, not: 0)
+        topP = given(raw.top_p)
+        minP = given(raw.min_p)
+        typicalP = given(raw.typical_p)
+        repetition = given(raw.repetition)
+        frequency = given(raw.frequency)
+        presence = given(raw.presence)
+        penaltyWindow = known(raw.penalty_window, not: 0)
+        seed = raw.seed == 0 ? nil : raw.seed
+        if let tokens = raw.bias_tokens, let values = raw.biases {
+            for index in 0..<raw.bias_count { biases[tokens[index]] = values[index] }
+        }
+        if let texts = raw.stop { stop = (0..<raw.stop_count).map { swift(texts[$0]) } }
+        schema = raw.schema.map { swift($0) }
+        grammar = raw.grammar.map { swift($0) }
+        overflow = raw.overflow == 0 ? nil : Overflow(rawValue: raw.overflow)
+        noSavedKV = raw.no_saved_kv != 0
+    }
 }
 
 /// How the next message of a conversation is made. What is left `nil` is the library's default.
@@ -120,20 +137,14 @@ extension Model {
     public func generate(
         _ prompt: String, options: GenerateOptions = GenerateOptions()
     ) -> GenerationStream {
-        GenerationStream(
-            source: StreamSource(
-                context: context.handle,
-                open: { [handle] cancel in
-                    let scratch = Scratch()
-                    let raw = scratch.value(try options.raw(scratch, cancel))
-                    var stream: OpaquePointer?
-                    try handle.use { model in
-                        try withText(prompt) { text, length in
-                            try check { satchel_generate(&stream, model, text, length, raw, $0) }
-                        }
-                    }
-                    return .init(stream: stream!, keep: scratch)
-                }, read: { GenerationEvent.read($0) }))
+        GenerationStream(of: self, read: { GenerationEvent.read($0) }) { model, scratch, cancel in
+            let raw = scratch.value(try options.raw(scratch, cancel))
+            var stream: OpaquePointer?
+            try withText(prompt) { text, length in
+                try check { satchel_generate(&stream, model, text, length, raw, $0) }
+            }
+            return stream
+        }
     }
 
     /// The next message of a conversation. Give the whole conversation each time: what the model has read
@@ -153,27 +164,19 @@ extension Model {
     private func chat(
         json: Result<String, any Error>, _ options: ChatOptions
     ) -> GenerationStream {
-        GenerationStream(
-            source: StreamSource(
-                context: context.handle,
-                open: { [handle] cancel in
-                    let scratch = Scratch()
-                    var raw = zeroed(satchel_chat_options.self)
-                    satchel_chat_options_init(&raw, MemoryLayout<satchel_chat_options>.size)
-                    raw.generate = scratch.value(try options.generate.raw(scratch, cancel))
-                    raw.tools = try scratch.maybe(options.tools, "the tools")
-                    raw.variables = try scratch.maybe(options.variables, "the variables")
-                    raw.continue_answer = flag(options.continueAnswer)
-                    let held = scratch.value(raw)
-                    var stream: OpaquePointer?
-                    let messages = try json.get()
-                    try handle.use { model in
-                        try withText(messages) { text, length in
-                            try check { satchel_chat(&stream, model, text, length, held, $0) }
-                        }
-                    }
-                    return .init(stream: stream!, keep: scratch)
-                }, read: { GenerationEvent.read($0) }))
+        GenerationStream(of: self, read: { GenerationEvent.read($0) }) { model, scratch, cancel in
+            var raw = defaults(satchel_chat_options_init)
+            raw.generate = scratch.value(try options.generate.raw(scratch, cancel))
+            raw.tools = try scratch.maybe(options.tools, "the tools")
+            raw.variables = try scratch.maybe(options.variables, "the variables")
+            raw.continue_answer = flag(options.continueAnswer)
+            let held = scratch.value(raw)
+            var stream: OpaquePointer?
+            try withText(try json.get()) { text, length in
+                try check { satchel_chat(&stream, model, text, length, held, $0) }
+            }
+            return stream
+        }
     }
 }
 
@@ -219,13 +222,9 @@ extension Model {
             let scratch = Scratch()
             var raw = try options.raw(scratch, cancel)
             let file = try scratch.string(path, "the path")
-            var need = zeroed(satchel_model_need.self)
-            try withExtendedLifetime(scratch) {
+            let need = try withExtendedLifetime(scratch) {
                 try context.handle.use { owner in
-                    try check {
-                        satchel_model_measure(
-                            owner, file, &need, MemoryLayout<satchel_model_need>.size, &raw, $0)
-                    }
+                    try filled { satchel_model_measure(owner, file, $0, $1, &raw, $2) }
                 }
             }
             return ModelNeed(
@@ -269,7 +268,7 @@ extension Model {
             try check {
                 satchel_model_logits(model, tokens, tokens.count, &rows, cancel, $0)
             }
-            return (0..<tokens.count).map { Array(rows[$0 * width..<($0 + 1) * width]) }
+            return split(rows, width)
         }
     }
 
@@ -280,13 +279,11 @@ extension Model {
         try await call { model, cancel in
             let scratch = Scratch()
             let target = progress.map { scratch.object(ProgressTarget($0)) }
-            var raw = zeroed(satchel_perplexity.self)
-            try withExtendedLifetime(scratch) {
+            let raw = try withExtendedLifetime(scratch) {
                 try withText(text) { text, length in
-                    try check {
+                    try filled {
                         satchel_model_perplexity(
-                            model, text, length, &raw, MemoryLayout<satchel_perplexity>.size,
-                            ProgressTarget.function, target, cancel, $0)
+                            model, text, length, $0, $1, ProgressTarget.function, target, cancel, $2)
                     }
                 }
             }

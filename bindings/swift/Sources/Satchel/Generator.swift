@@ -39,24 +39,18 @@ public struct GeneratorRequest: Sendable {
     public let messages: [ChatMessage]
     /// Tokens of the answer at most; `nil`: as many as fit.
     public let maxTokens: Int?
-    /// 0: the likeliest token each time.
-    public let temperature: Float
-    /// For reproducible sampling.
-    public let seed: UInt64
-    /// A JSON Schema that the answer must validate against, if the generator can do that.
-    public let schema: String?
     /// The last message is the assistant's, and is gone on with.
     public let continuesAnswer: Bool
+    /// Sampling, schema and the rest. What the generator cannot honour it ignores; the library itself finds
+    /// stop strings.
+    public let options: GenerateOptions
 
     init(_ raw: satchel_generator_request) throws {
         let json = Data(swift(raw.messages, raw.messages_length).utf8)
         messages = try JSONDecoder().decode([ChatMessage].self, from: json)
         maxTokens = raw.max_tokens < 0 ? nil : Int(raw.max_tokens)
-        let options = raw.options.pointee
-        temperature = options.temperature
-        seed = options.seed
-        schema = options.schema.map { String(cString: $0) }
         continuesAnswer = raw.continue_answer != 0
+        options = GenerateOptions(raw.options.pointee)
     }
 }
 

@@ -15,7 +15,7 @@ public struct KMeansMode: OpenConstant {
     public static let fast = Self(SATCHEL_KMEANS_FAST)
 
     /// `exact` or `fast`.
-    public var description: String { self == .fast ? "fast" : self == .exact ? "exact" : "\(rawValue)" }
+    public var description: String { name([.exact: "exact", .fast: "fast"]) }
 }
 
 /// What clustering makes small or large.
@@ -32,7 +32,7 @@ public struct KMeansObjective: OpenConstant {
 
     /// `euclidean` or `inner_product`.
     public var description: String {
-        self == .euclidean ? "euclidean" : self == .innerProduct ? "inner_product" : "\(rawValue)"
+        name([.euclidean: "euclidean", .innerProduct: "inner_product"])
     }
 }
 
@@ -54,13 +54,9 @@ public struct KMeansInit: OpenConstant {
 
     /// `random`, `plus_plus` and so on.
     public var description: String {
-        switch self {
-        case .given: "given"
-        case .random: "random"
-        case .plusPlus: "plus_plus"
-        case .parallel: "parallel"
-        default: String(rawValue)
-        }
+        name([
+            .given: "given", .random: "random", .plusPlus: "plus_plus", .parallel: "parallel",
+        ])
     }
 }
 
@@ -80,12 +76,9 @@ public struct KMeansStop: OpenConstant {
 
     /// `iterations`, `unchanged` or `tolerance`.
     public var description: String {
-        switch self {
-        case .iterations: "iterations"
-        case .unchanged: "unchanged"
-        case .tolerance: "tolerance"
-        default: String(rawValue)
-        }
+        name([
+            .iterations: "iterations", .unchanged: "unchanged", .tolerance: "tolerance",
+        ])
     }
 }
 
@@ -116,8 +109,7 @@ public struct KMeansOptions: Sendable {
     public init() {}
 
     func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_kmeans_options {
-        var raw = zeroed(satchel_kmeans_options.self)
-        satchel_kmeans_options_init(&raw, MemoryLayout<satchel_kmeans_options>.size)
+        var raw = defaults(satchel_kmeans_options_init)
         raw.iterations = try orNone(iterations, "iterations")
         raw.objective = objective?.rawValue ?? 0
         raw.mode = mode?.rawValue ?? 0
@@ -182,8 +174,18 @@ public struct KMeans: Sendable {
     public let stop: KMeansStop
     /// Clusters without a point in the end.
     public let empty: Int
+    /// Pairs of point and centroid scored in int8.
+    public let products: Int
+    /// Pairs scored in double precision.
+    public let rechecks: Int
     /// Working memory held at most.
     public let memoryBytes: UInt64
+    /// Spent seeding.
+    public let seedMilliseconds: Int
+    /// Spent iterating.
+    public let iterateMilliseconds: Int
+    /// Spent on final labels.
+    public let finalMilliseconds: Int
 
     /// K when none is given: the whole number nearest to the root of the number of points.
     public static func defaultCount(for points: Int) -> Int {
@@ -193,66 +195,81 @@ public struct KMeans: Sendable {
     /// Clusters points: same bits on every machine, for any number of threads.
     ///
     /// - Parameters:
-    ///   - points: Row after row.
-    ///   - dimension: Numbers in a row.
+    ///   - points: In memory, in a file or from a function.
     ///   - count: Clusters; `nil`: by the number of points.
     ///   - options: Settings.
     ///   - context: Threads and limits; `nil`: the shared one.
     public static func cluster(
-        _ points: [Float], dimension: Int, into count: Int? = nil,
-        options: KMeansOptions = KMeansOptions(), context: Context? = nil
+        _ points: KMeansPoints, into count: Int? = nil, options: KMeansOptions = KMeansOptions(),
+        context: Context? = nil
     ) async throws -> KMeans {
-        let rows = try rows(points, dimension)
-        let k = count ?? defaultCount(for: rows)
+        let k = count ?? defaultCount(for: points.count)
         guard k > 0 else {
-            throw SatchelError(.invalidArgument, "\(k) clusters of \(rows) points; ask for at least 1")
+            throw SatchelError(
+                .invalidArgument, "\(k) clusters of \(points.count) points; ask for at least 1")
         }
-        if !options.initial.isEmpty, options.initial.count != k * dimension {
+        // Before an array is made that no memory holds.
+        let (size, tooLarge) = k.multipliedReportingOverflow(by: points.dimension)
+        guard !tooLarge, k <= points.count else {
+            throw SatchelError(
+                .invalidArgument, "\(k) clusters of \(points.count) points; ask for at most as many")
+        }
+        if !options.initial.isEmpty, options.initial.count != size {
             throw SatchelError(
                 .invalidArgument,
-                "initial holds \(options.initial.count) numbers; there must be \(k) rows of \(dimension)")
+                "initial holds \(options.initial.count) numbers; there must be \(k) rows of "
+                    + "\(points.dimension)")
         }
         let context = try context ?? Context.shared()
         return try await cancellable(context.handle) { cancel in
             let scratch = Scratch()
             var raw = try options.raw(scratch, cancel)
-            var centroids = [Float](repeating: 0, count: k * dimension)
-            var labels = [Int32](repeating: 0, count: rows)
-            var info = zeroed(satchel_kmeans_info.self)
-            try withExtendedLifetime(scratch) {
+            var centroids = [Float](repeating: 0, count: size)
+            var labels = [Int32](repeating: 0, count: points.count)
+            let info = try withExtendedLifetime(scratch) {
                 try context.handle.use { owner in
-                    try withPoints(points, dimension, rows) { given in
-                        try check {
+                    try points.use(scratch) { given in
+                        try filled {
                             satchel_kmeans(
-                                owner, given, k, &centroids, &labels, &info,
-                                MemoryLayout<satchel_kmeans_info>.size, &raw, $0)
+                                owner, given, k, &centroids, &labels, $0, $1, &raw, $2)
                         }
                     }
                 }
             }
             return KMeans(
                 centroids: centroids, labels: labels, inertia: info.inertia,
-                iterations: Int(info.iterations), stop: KMeansStop(rawValue: info.stop), empty: Int(info.empty),
-                memoryBytes: info.memory_bytes)
+                iterations: Int(info.iterations), stop: KMeansStop(rawValue: info.stop),
+                empty: Int(info.empty), products: Int(info.products), rechecks: Int(info.rechecks),
+                memoryBytes: info.memory_bytes, seedMilliseconds: Int(info.seed_ms),
+                iterateMilliseconds: Int(info.iterate_ms), finalMilliseconds: Int(info.final_ms))
         }
     }
 
-    /// Labels points by their nearest of given centroids.
-    public static func assign(
-        _ points: [Float], dimension: Int, to centroids: [Float],
+    /// As ``cluster(_:into:options:context:)``, of points in memory that stand row after row.
+    public static func cluster(
+        _ points: [Float], dimension: Int, into count: Int? = nil,
         options: KMeansOptions = KMeansOptions(), context: Context? = nil
+    ) async throws -> KMeans {
+        try await cluster(
+            KMeansPoints(points, dimension: dimension), into: count, options: options,
+            context: context)
+    }
+
+    /// Labels points by their nearest of given centroids, which stand row after row.
+    public static func assign(
+        _ points: KMeansPoints, to centroids: [Float], options: KMeansOptions = KMeansOptions(),
+        context: Context? = nil
     ) async throws -> (labels: [Int32], distances: [Double]) {
-        let rows = try rows(points, dimension)
-        let k = try self.rows(centroids, dimension)
+        let k = try KMeansPoints(centroids, dimension: points.dimension).count
         let context = try context ?? Context.shared()
         return try await cancellable(context.handle) { cancel in
             let scratch = Scratch()
             var raw = try options.raw(scratch, cancel)
-            var labels = [Int32](repeating: 0, count: rows)
-            var distances = [Double](repeating: 0, count: rows)
+            var labels = [Int32](repeating: 0, count: points.count)
+            var distances = [Double](repeating: 0, count: points.count)
             try withExtendedLifetime(scratch) {
                 try context.handle.use { owner in
-                    try withPoints(points, dimension, rows) { given in
+                    try points.use(scratch) { given in
                         try check {
                             satchel_kmeans_assign(
                                 owner, given, k, centroids, &labels, &distances, &raw, $0)
@@ -264,25 +281,13 @@ public struct KMeans: Sendable {
         }
     }
 
-    private static func rows(_ numbers: [Float], _ dimension: Int) throws -> Int {
-        guard dimension > 0, numbers.count % dimension == 0 else {
-            throw SatchelError(
-                .invalidArgument, "\(numbers.count) numbers are no rows of \(dimension)")
-        }
-        return numbers.count / dimension
-    }
-
-    private static func withPoints(
-        _ numbers: [Float], _ dimension: Int, _ rows: Int,
-        _ body: (UnsafePointer<satchel_points>) throws -> Void
-    ) throws {
-        try numbers.withUnsafeBufferPointer { buffer in
-            var points = zeroed(satchel_points.self)
-            points.struct_size = MemoryLayout<satchel_points>.size
-            points.count = UInt64(rows)
-            points.dimension = try orDefault(dimension, "dimension")
-            points.rows = buffer.baseAddress
-            try body(&points)
-        }
+    /// As ``assign(_:to:options:context:)``, of points in memory that stand row after row.
+    public static func assign(
+        _ points: [Float], dimension: Int, to centroids: [Float],
+        options: KMeansOptions = KMeansOptions(), context: Context? = nil
+    ) async throws -> (labels: [Int32], distances: [Double]) {
+        try await assign(
+            KMeansPoints(points, dimension: dimension), to: centroids, options: options,
+            context: context)
     }
 }

@@ -15,13 +15,7 @@ public struct ModelKind: OpenConstant {
     public static let generator = Self(SATCHEL_MODEL_GENERATOR)
 
     /// `embedder` or `generator`.
-    public var description: String {
-        switch self {
-        case .embedder: "embedder"
-        case .generator: "generator"
-        default: String(rawValue)
-        }
-    }
+    public var description: String { name([.embedder: "embedder", .generator: "generator"]) }
 }
 
 /// How the vectors of a text's tokens become one.
@@ -35,15 +29,11 @@ public struct Pooling: OpenConstant {
     public static let mean = Self(SATCHEL_POOLING_MEAN)
     /// The first of them.
     public static let cls = Self(SATCHEL_POOLING_CLS)
+    /// The last of them.
+    public static let last = Self(SATCHEL_POOLING_LAST)
 
-    /// `mean` or `cls`.
-    public var description: String {
-        switch self {
-        case .mean: "mean"
-        case .cls: "cls"
-        default: String(rawValue)
-        }
-    }
+    /// `mean`, `cls` or `last`.
+    public var description: String { name([.mean: "mean", .cls: "cls", .last: "last"]) }
 }
 
 /// How a generator holds the keys and values of the tokens it has read.
@@ -61,14 +51,7 @@ public struct KVType: OpenConstant {
     public static let f32 = Self(SATCHEL_KV_F32)
 
     /// `f16`, `q8` or `f32`.
-    public var description: String {
-        switch self {
-        case .f16: "f16"
-        case .q8: "q8"
-        case .f32: "f32"
-        default: String(rawValue)
-        }
-    }
+    public var description: String { name([.f16: "f16", .q8: "q8", .f32: "f32"]) }
 }
 
 /// What a text is embedded for.
@@ -84,13 +67,7 @@ public struct EmbeddingRole: OpenConstant {
     public static let query = Self(SATCHEL_ROLE_QUERY)
 
     /// `document` or `query`.
-    public var description: String {
-        switch self {
-        case .document: "document"
-        case .query: "query"
-        default: String(rawValue)
-        }
-    }
+    public var description: String { name([.document: "document", .query: "query"]) }
 }
 
 /// An adapter that is put on a generator's weights.
@@ -118,6 +95,9 @@ public struct ModelOptions: Sendable {
     public var pooling: Pooling?
     /// Embedders: longest text read, in tokens.
     public var maxTokens: Int?
+    /// Embedders: numbers in a vector, its first so many, scaled to length 1 again. For models that are
+    /// trained for it.
+    public var dimension: Int?
     /// Generators: room for prompt and answer, in tokens.
     public var contextTokens: Int?
     /// Generators: how read tokens are held.
@@ -135,12 +115,12 @@ public struct ModelOptions: Sendable {
     public init() {}
 
     func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_model_options {
-        var raw = zeroed(satchel_model_options.self)
-        satchel_model_options_init(&raw, MemoryLayout<satchel_model_options>.size)
+        var raw = defaults(satchel_model_options_init)
         raw.query_prefix = try scratch.maybe(queryPrefix, "queryPrefix")
         raw.document_prefix = try scratch.maybe(documentPrefix, "documentPrefix")
         raw.pooling = pooling?.rawValue ?? 0
         raw.max_tokens = try orDefault(maxTokens, "maxTokens")
+        raw.dimension = try orDefault(dimension, "dimension")
         raw.context_tokens = try orDefault(contextTokens, "contextTokens")
         raw.kv_type = kvType?.rawValue ?? 0
         raw.adapters = try scratch.strings(adapters.map(\.path), "an adapter's path")
@@ -237,7 +217,7 @@ public struct ModelInfo: Sendable, Hashable {
 /// A model from a GGUF file, or one of the app's own: an embedder or a generator.
 ///
 /// It may be used from many tasks at once, and closes itself when it is let go of.
-public final class Model: Sendable {
+public final class Model: Sendable, Callable {
     let handle: Handle
     /// Where it gets its threads and limits from.
     public let context: Context
@@ -248,10 +228,7 @@ public final class Model: Sendable {
         self.handle = handle
         self.context = context
         info = try handle.use { model in
-            var raw = zeroed(satchel_model_info.self)
-            try check {
-                satchel_model_get_info(model, &raw, MemoryLayout<satchel_model_info>.size, $0)
-            }
+            let raw = try filled { satchel_model_get_info(model, $0, $1, $2) }
             return ModelInfo(raw)
         }
     }
@@ -337,14 +314,6 @@ public final class Model: Sendable {
     /// Closes it, and returns when the library has let go of it.
     public func closeAndWait() async { await handle.closeAndWait() }
 
-    func call<T: Sendable>(
-        _ body: @escaping @Sendable (_ model: OpaquePointer, _ cancel: OpaquePointer) throws -> T
-    ) async throws -> T {
-        try await cancellable(context.handle) { [handle] cancel in
-            try handle.use { try body($0, cancel) }
-        }
-    }
-
     // MARK: What it does
 
     /// Vectors of length 1, one for each text.
@@ -359,7 +328,7 @@ public final class Model: Sendable {
                     satchel_model_embed(model, role.rawValue, given, given.count, &rows, cancel, $0)
                 }
             }
-            return (0..<texts.count).map { Array(rows[$0 * dimension..<($0 + 1) * dimension]) }
+            return split(rows, dimension)
         }
     }
 
@@ -389,5 +358,12 @@ public final class Model: Sendable {
     public func piece(of token: Int32) -> String? {
         let found = handle.useIfOpen { satchel_model_token($0, token).map { String(cString: $0) } }
         return found ?? nil
+    }
+}
+
+extension Optional where Wrapped == Model {
+    /// Runs a call with the model in use, or with nil where there is none.
+    func use(_ body: (OpaquePointer?) throws -> Void) throws {
+        if let self { try self.handle.use { try body($0) } } else { try body(nil) }
     }
 }

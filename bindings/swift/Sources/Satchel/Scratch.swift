@@ -79,6 +79,23 @@ package func zeroed<T>(_ type: T.Type) -> T {
     }
 }
 
+/// Options with the library's defaults: `defaults(satchel_ask_options_init)`.
+func defaults<T>(_ initialize: (UnsafeMutablePointer<T>, Int) -> Void) -> T {
+    var options = zeroed(T.self)
+    initialize(&options, MemoryLayout<T>.size)
+    return options
+}
+
+/// A struct that the library fills in: `filled { satchel_model_get_info(model, $0, $1, $2) }`.
+@inline(__always)
+func filled<T>(
+    _ call: (UnsafeMutablePointer<T>, Int, UnsafeMutablePointer<satchel_error>) -> satchel_status
+) throws -> T {
+    var made = zeroed(T.self)
+    try check { call(&made, MemoryLayout<T>.size, $0) }
+    return made
+}
+
 // The library takes 0 for "the default"; what a caller leaves out is nil here.
 
 func orDefault(_ value: Int?, _ what: String) throws -> Int32 {
@@ -96,6 +113,9 @@ func orNone(_ value: Int?, _ what: String) throws -> Int32 {
 
 func orDefault(_ value: Float?) -> Float { value ?? 0 }
 
+/// The other way round: nil for 0.
+func given(_ value: Float) -> Float? { value == 0 ? nil : value }
+
 func flag(_ value: Bool) -> Int32 { value ? 1 : 0 }
 
 /// A C string, or "" for NULL.
@@ -110,6 +130,11 @@ func swift(_ text: UnsafePointer<CChar>?, _ length: Int) -> String {
 /// nil for the value that stands for "unknown".
 func known<T: BinaryInteger>(_ value: T, not unknown: T) -> Int? {
     value == unknown ? nil : Int(value)
+}
+
+/// Numbers that stand row after row, as rows.
+func split(_ numbers: [Float], _ width: Int) -> [[Float]] {
+    stride(from: 0, to: numbers.count, by: max(width, 1)).map { Array(numbers[$0..<$0 + width]) }
 }
 
 /// Passes a text's UTF-8 and its length in bytes.

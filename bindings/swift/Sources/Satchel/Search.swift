@@ -18,12 +18,9 @@ public struct SearchMode: OpenConstant {
 
     /// `keyword`, `vector` or `hybrid`.
     public var description: String {
-        switch self {
-        case .keyword: "keyword"
-        case .vector: "vector"
-        case .hybrid: "hybrid"
-        default: String(rawValue)
-        }
+        name([
+            .keyword: "keyword", .vector: "vector", .hybrid: "hybrid",
+        ])
     }
 }
 
@@ -74,8 +71,7 @@ public struct Hit: Sendable, Hashable, Identifiable {
     }
 
     init(_ results: OpaquePointer, _ index: Int) throws {
-        var raw = zeroed(satchel_hit.self)
-        try check { satchel_results_get(results, index, &raw, MemoryLayout<satchel_hit>.size, $0) }
+        let raw = try filled { satchel_results_get(results, index, $0, $1, $2) }
         documentID = swift(raw.document_id)
         title = swift(raw.title)
         heading = swift(raw.heading)
@@ -135,10 +131,9 @@ extension Store {
     public func search(
         _ query: String, limit: Int? = nil, mode: SearchMode? = nil, filter: Filter? = nil
     ) async throws -> SearchResults {
-        try await cancellable(context.handle) { [handle] cancel in
+        try await call { store, cancel in
             let scratch = Scratch()
-            var raw = zeroed(satchel_search_options.self)
-            satchel_search_options_init(&raw, MemoryLayout<satchel_search_options>.size)
+            var raw = defaults(satchel_search_options_init)
             raw.k = try orDefault(limit, "limit")
             raw.mode = mode?.rawValue ?? 0
             raw.filter = try scratch.maybe(filter?.json, "the filter")
@@ -146,9 +141,7 @@ extension Store {
             let text = try scratch.string(query, "the query")
             var results: OpaquePointer?
             try withExtendedLifetime(scratch) {
-                try handle.use { store in
-                    try check { satchel_search(&results, store, text, &raw, $0) }
-                }
+                try check { satchel_search(&results, store, text, &raw, $0) }
             }
             defer { satchel_results_close(&results) }
             return try SearchResults(results!)

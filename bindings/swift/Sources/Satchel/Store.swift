@@ -39,15 +39,12 @@ public struct AddOptions: Sendable {
         self.mediaType = mediaType
     }
 
-    fileprivate func raw(_ scratch: Scratch, _ cancel: OpaquePointer, text: Bool) throws
-        -> satchel_add_options
-    {
-        var raw = zeroed(satchel_add_options.self)
-        satchel_add_options_init(&raw, MemoryLayout<satchel_add_options>.size)
+    // The media type is not in it: C takes that in two ways.
+    fileprivate func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_add_options {
+        var raw = defaults(satchel_add_options_init)
         raw.title = try scratch.maybe(title, "the title")
         let json = try metadataJSON ?? (metadata.isEmpty ? nil : JSON.text(metadata))
         raw.metadata = try scratch.maybe(json, "the metadata")
-        if text { raw.media_type = try scratch.maybe(mediaType, "mediaType") }
         raw.modified_ms = modified.map { Int64($0.timeIntervalSince1970 * 1000) } ?? 0
         raw.defer_embedding = flag(deferEmbedding)
         raw.must_be_new = flag(mustBeNew)
@@ -88,7 +85,7 @@ public struct SyncOptions: Sendable {
 ///     if case .token(let token) = event { print(token.text, terminator: "") }
 /// }
 /// ```
-public final class Store: Sendable {
+public final class Store: Sendable, Callable {
     let handle: Handle
     /// Where it gets its threads and limits from.
     public let context: Context
@@ -109,8 +106,7 @@ public final class Store: Sendable {
         let context = try context ?? embedder?.context ?? Context.shared()
         let opened = try await offPool {
             let scratch = Scratch()
-            var raw = zeroed(satchel_store_options.self)
-            satchel_store_options_init(&raw, MemoryLayout<satchel_store_options>.size)
+            var raw = defaults(satchel_store_options_init)
             raw.read_only = flag(options.readOnly)
             raw.must_exist = flag(options.mustExist)
             raw.chunk_tokens = try orDefault(options.chunkTokens, "chunkTokens")
@@ -118,12 +114,8 @@ public final class Store: Sendable {
             var made: OpaquePointer?
             try withExtendedLifetime(scratch) {
                 try context.handle.use { owner in
-                    if let embedder {
-                        try embedder.handle.use { model in
-                            raw.model = model
-                            try check { satchel_store_open(&made, owner, file, &raw, $0) }
-                        }
-                    } else {
+                    try embedder.use { model in
+                        raw.model = model
                         try check { satchel_store_open(&made, owner, file, &raw, $0) }
                     }
                 }
@@ -152,15 +144,6 @@ public final class Store: Sendable {
     /// next. Streams of the store must have ended.
     public func closeAndWait() async { await handle.closeAndWait() }
 
-    /// Runs a call of the library on the store.
-    func call<T: Sendable>(
-        _ body: @escaping @Sendable (_ store: OpaquePointer, _ cancel: OpaquePointer) throws -> T
-    ) async throws -> T {
-        try await cancellable(context.handle) { [handle] cancel in
-            try handle.use { try body($0, cancel) }
-        }
-    }
-
     // MARK: Documents in
 
     /// Adds or replaces a document. On return it is committed and found.
@@ -170,32 +153,38 @@ public final class Store: Sendable {
     ///   - text: Offsets of hits count in this very text.
     ///   - options: Title, metadata and more.
     public func add(id: String, text: String, options: AddOptions = AddOptions()) async throws {
+        try await add(id, options) { store, name, type, raw in
+            raw.media_type = type
+            try withText(text) { text, length in
+                try check { satchel_store_add_text(store, name, text, length, &raw, $0) }
+            }
+        }
+    }
+
+    private func add(
+        _ id: String, _ options: AddOptions,
+        _ body: @escaping @Sendable (
+            _ store: OpaquePointer, _ name: UnsafePointer<CChar>, _ type: UnsafePointer<CChar>?,
+            _ raw: inout satchel_add_options
+        ) throws -> Void
+    ) async throws {
         try await call { store, cancel in
             let scratch = Scratch()
-            var raw = try options.raw(scratch, cancel, text: true)
+            var raw = try options.raw(scratch, cancel)
             let name = try scratch.string(id, "the id")
-            try withExtendedLifetime(scratch) {
-                try withText(text) { text, length in
-                    try check { satchel_store_add_text(store, name, text, length, &raw, $0) }
-                }
-            }
+            let type = try scratch.maybe(options.mediaType, "mediaType")
+            try withExtendedLifetime(scratch) { try body(store, name, type, &raw) }
         }
     }
 
     /// Adds or replaces a document from the bytes of a file. The media type, else the id's extension, else
     /// the bytes choose the reader.
     public func add(id: String, data: Data, options: AddOptions = AddOptions()) async throws {
-        try await call { store, cancel in
-            let scratch = Scratch()
-            var raw = try options.raw(scratch, cancel, text: false)
-            let name = try scratch.string(id, "the id")
-            let type = try scratch.maybe(options.mediaType, "mediaType")
-            try withExtendedLifetime(scratch) {
-                try data.withUnsafeBytes { bytes in
-                    try check {
-                        satchel_store_add_bytes(
-                            store, name, type, bytes.baseAddress, bytes.count, &raw, $0)
-                    }
+        try await add(id, options) { store, name, type, raw in
+            try data.withUnsafeBytes { bytes in
+                try check {
+                    satchel_store_add_bytes(
+                        store, name, type, bytes.baseAddress, bytes.count, &raw, $0)
                 }
             }
         }
@@ -213,16 +202,9 @@ public final class Store: Sendable {
         id: String, fileDescriptor: Int32, offset: UInt64 = 0, length: UInt64 = 0,
         options: AddOptions = AddOptions()
     ) async throws {
-        try await call { store, cancel in
-            let scratch = Scratch()
-            var raw = try options.raw(scratch, cancel, text: false)
-            let name = try scratch.string(id, "the id")
-            let type = try scratch.maybe(options.mediaType, "mediaType")
-            try withExtendedLifetime(scratch) {
-                try check {
-                    satchel_store_add_fd(
-                        store, name, type, fileDescriptor, offset, length, &raw, $0)
-                }
+        try await add(id, options) { store, name, type, raw in
+            try check {
+                satchel_store_add_fd(store, name, type, fileDescriptor, offset, length, &raw, $0)
             }
         }
     }
@@ -243,27 +225,20 @@ public final class Store: Sendable {
     ///
     /// The work happens while the events are pulled; leaving early loses at most the last batch.
     public func sync(path: String, options: SyncOptions = SyncOptions()) -> SyncStream {
-        SyncStream(
-            source: StreamSource(
-                context: context.handle,
-                open: { [handle] cancel in
-                    let scratch = Scratch()
-                    var raw = zeroed(satchel_sync_options.self)
-                    satchel_sync_options_init(&raw, MemoryLayout<satchel_sync_options>.size)
-                    raw.root = try scratch.maybe(options.root, "root")
-                    raw.keep_missing = flag(options.keepMissing)
-                    raw.allow_removals = flag(options.allowRemovals)
-                    raw.defer_embedding = flag(options.deferEmbedding)
-                    raw.include_hidden = flag(options.includeHidden)
-                    raw.max_file_bytes = Int64(options.maxFileBytes ?? 0)
-                    raw.cancel = cancel
-                    let folder = try scratch.string(path, "the path")
-                    var stream: OpaquePointer?
-                    try handle.use { store in
-                        try check { satchel_store_sync(&stream, store, folder, &raw, $0) }
-                    }
-                    return .init(stream: stream!, keep: scratch)
-                }, read: { SyncEvent.read($0) }))
+        SyncStream(of: self, read: { SyncEvent.read($0) }) { store, scratch, cancel in
+            var raw = defaults(satchel_sync_options_init)
+            raw.root = try scratch.maybe(options.root, "root")
+            raw.keep_missing = flag(options.keepMissing)
+            raw.allow_removals = flag(options.allowRemovals)
+            raw.defer_embedding = flag(options.deferEmbedding)
+            raw.include_hidden = flag(options.includeHidden)
+            raw.max_file_bytes = Int64(options.maxFileBytes ?? 0)
+            raw.cancel = cancel
+            let folder = try scratch.string(path, "the path")
+            var stream: OpaquePointer?
+            try check { satchel_store_sync(&stream, store, folder, &raw, $0) }
+            return stream
+        }
     }
 
     /// As ``sync(path:options:)``, for a file URL.

@@ -25,8 +25,7 @@ public struct TopicsOptions: Sendable {
     public init() {}
 
     func raw(_ scratch: Scratch, _ cancel: OpaquePointer) throws -> satchel_topics_options {
-        var raw = zeroed(satchel_topics_options.self)
-        satchel_topics_options_init(&raw, MemoryLayout<satchel_topics_options>.size)
+        var raw = defaults(satchel_topics_options_init)
         raw.k = try orDefault(count, "count")
         raw.words = try orDefault(words, "words")
         raw.sentences = try orNone(sentences, "sentences")
@@ -124,10 +123,7 @@ public struct Topics: Sendable, RandomAccessCollection {
     public subscript(index: Int) -> Topic { topics[index] }
 
     init(_ raw: OpaquePointer) throws {
-        var info = zeroed(satchel_topics_info.self)
-        try check {
-            satchel_topics_get_info(raw, &info, MemoryLayout<satchel_topics_info>.size, $0)
-        }
+        let info = try filled { satchel_topics_get_info(raw, $0, $1, $2) }
         chunks = Int(info.chunks)
         pending = Int(info.pending)
         documents = Int(info.documents)
@@ -140,10 +136,7 @@ public struct Topics: Sendable, RandomAccessCollection {
     }
 
     private static func topic(_ raw: OpaquePointer, _ index: Int, _ dimension: Int) throws -> Topic {
-        var topic = zeroed(satchel_topic.self)
-        try check {
-            satchel_topics_get(raw, index, &topic, MemoryLayout<satchel_topic>.size, $0)
-        }
+        let topic = try filled { satchel_topics_get(raw, index, $0, $1, $2) }
         let words = topic.words
         let centroid = topic.centroid
         return Topic(
@@ -158,11 +151,7 @@ public struct Topics: Sendable, RandomAccessCollection {
     private static func document(
         _ raw: OpaquePointer, _ index: Int, _ number: Int
     ) throws -> TopicDocument {
-        var document = zeroed(satchel_topic_document.self)
-        try check {
-            satchel_topics_get_document(
-                raw, index, number, &document, MemoryLayout<satchel_topic_document>.size, $0)
-        }
+        let document = try filled { satchel_topics_get_document(raw, index, number, $0, $1, $2) }
         return TopicDocument(
             id: swift(document.id), title: swift(document.title), chunks: Int(document.chunks),
             chunksInAll: Int(document.chunks_all))
@@ -171,11 +160,7 @@ public struct Topics: Sendable, RandomAccessCollection {
     private static func sentence(
         _ raw: OpaquePointer, _ index: Int, _ number: Int
     ) throws -> TopicSentence {
-        var sentence = zeroed(satchel_topic_sentence.self)
-        try check {
-            satchel_topics_get_sentence(
-                raw, index, number, &sentence, MemoryLayout<satchel_topic_sentence>.size, $0)
-        }
+        let sentence = try filled { satchel_topics_get_sentence(raw, index, number, $0, $1, $2) }
         return TopicSentence(
             text: swift(sentence.text, sentence.length), documentID: swift(sentence.document_id),
             title: swift(sentence.title), heading: swift(sentence.heading), chunk: sentence.chunk,

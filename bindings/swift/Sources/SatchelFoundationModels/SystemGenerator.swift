@@ -40,8 +40,8 @@ public struct SystemGenerator: Generator {
             ? rest[0].content
             : rest.map { "\($0.role.rawValue): \($0.content)" }.joined(separator: "\n\n")
         let options = GenerationOptions(
-            sampling: request.temperature == 0 ? .greedy : nil,
-            temperature: request.temperature == 0 ? nil : Double(request.temperature),
+            sampling: request.options.temperature == nil ? .greedy : nil,
+            temperature: request.options.temperature.map { Double($0) },
             maximumResponseTokens: request.maxTokens)
         return AsyncThrowingStream { continuation in
             let task = Task {

@@ -133,21 +133,4 @@ struct Refused: Error, Equatable { let why: String }
         #expect(report.problems.map(\.documentID) == ["talks/bad.slides"])
         #expect(report.problems.first?.message.contains("löchrig") == true)
     }
-
-    @Test func aRealModelFromAFile() async throws {
-        guard let path = ProcessInfo.processInfo.environment["SATCHEL_TEST_MODEL"] else { return }
-        let model = try await Model(path: path)
-        #expect(model.info.kind == .embedder)
-        #expect(model.info.architecture == "bert")
-        let vector = try await model.embed("a lease")
-        #expect(vector.count == model.info.dimension)
-        let tokens = try await model.tokenize("lease")
-        #expect(tokens.count >= 3)
-        #expect(model.piece(of: tokens[0]) != nil)
-        #expect(model.piece(of: -1) == nil)
-        let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-        let same = try await Model(fileDescriptor: file.fileDescriptor)
-        #expect(same.info.fingerprint == model.info.fingerprint)
-        #expect(try await same.embed("a lease") == vector)
-    }
 }

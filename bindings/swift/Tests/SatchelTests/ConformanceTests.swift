@@ -212,14 +212,6 @@ private final class Run {
         ]
     }
 
-    private func span(_ range: TextRange) -> JSONValue {
-        .array(
-            [
-                range.utf8.lowerBound, range.utf8.upperBound, range.utf16.lowerBound,
-                range.utf16.upperBound,
-            ].map(JSONValue.int))
-    }
-
     private func mode<T: OpenConstant>(_ known: [T], _ name: String?) throws -> T? {
         try name.map { name in try #require(known.first { $0.description == name }) }
     }
@@ -345,15 +337,17 @@ private final class Run {
     }
 }
 
+/// A range as the scenarios tell it.
+private func span(_ range: TextRange) -> JSONValue {
+    .array(
+        [
+            range.utf8.lowerBound, range.utf8.upperBound, range.utf16.lowerBound,
+            range.utf16.upperBound,
+        ].map(JSONValue.int))
+}
+
 /// An event as the scenarios tell it.
 private func told(_ event: AnswerEvent) -> JSONValue? {
-    func span(_ range: TextRange) -> JSONValue {
-        .array(
-            [
-                range.utf8.lowerBound, range.utf8.upperBound, range.utf16.lowerBound,
-                range.utf16.upperBound,
-            ].map(JSONValue.int))
-    }
     switch event {
     case .mode(let mode):
         return .array(

@@ -87,6 +87,38 @@ import Testing
         #expect(await conversation.history.isEmpty)
     }
 
+    @Test func whatIsAskedForArrives() async throws {
+        let generator = Remembering()
+        let model = try await Model(generator: generator)
+        var options = ChatOptions()
+        options.generate = GenerateOptions(maxTokens: 7, temperature: 0.5, seed: 3)
+        options.generate.topK = 5
+        options.generate.topP = 0.75
+        options.generate.biases = [4: 0.5, 9: -.infinity]
+        options.generate.stop = ["one", "two"]
+        options.generate.schema = #"{"type": "object"}"#
+        options.generate.overflow = .shift
+        options.continueAnswer = true
+        let messages = [ChatMessage(.user, "Hi"), ChatMessage(.assistant, "Hel")]
+        _ = try await model.chat(messages, options: options).collect()
+        let request = try #require(generator.seen.all.last)
+        #expect(request.messages == messages)
+        #expect(request.maxTokens == 7)
+        #expect(request.continuesAnswer)
+        let asked = request.options
+        #expect(asked.temperature == 0.5 && asked.seed == 3 && asked.topK == 5 && asked.topP == 0.75)
+        #expect(asked.biases == [4: 0.5, 9: -.infinity])
+        #expect(asked.stop == ["one", "two"])
+        #expect(asked.schema == #"{"type": "object"}"#)
+        #expect(asked.overflow == .shift)
+        #expect(asked.minP == nil && asked.grammar == nil && !asked.trustPrompt && !asked.noSavedKV)
+
+        _ = try await model.chat([ChatMessage(.user, "Hi")]).collect()
+        let plain = try #require(generator.seen.all.last)
+        #expect(!plain.continuesAnswer)
+        #expect(plain.options.temperature == nil && plain.options.stop.isEmpty)
+    }
+
     struct Failing: Generator {
         let id = "failing"
         let contextTokens = 4096
@@ -182,16 +214,5 @@ import Testing
         #expect(await error { _ = try await question.resolve("another") }?.code == .invalidArgument)
         #expect(await error { _ = try await store.prepare("lease?") }?.code == .invalidArgument)
         #expect(AskOptions.defaultPrompt.hasPrefix("{"))
-    }
-
-    @Test func filesAreLookedInto() async throws {
-        guard let path = ProcessInfo.processInfo.environment["SATCHEL_TEST_MODEL"] else { return }
-        let file = try await GGUF.inspect(path: path)
-        #expect(file.keys.contains { $0.name == "general.architecture" && $0.value == "\"bert\"" })
-        #expect(file.tensors.count > 0)
-        #expect(file.tensors.allSatisfy { !$0.shape.isEmpty && !$0.type.isEmpty })
-        let need = try await Model.measure(path: path)
-        #expect(need.kind == .embedder)
-        #expect(need.fileBytes > 0)
     }
 }

@@ -251,6 +251,44 @@ import Testing
                 == .invalidArgument)
     }
 
+    @Test func clustersFromMemoryAFileAndAFunction() async throws {
+        let places: [Int] = (0..<600).map { number in
+            let within = number * 7919 % 101
+            return number / 200 * 300 + within
+        }
+        let points = places.map { Float($0) }
+        let little = points.map { $0.bitPattern.littleEndian }
+        let file = folder.url.appendingPathComponent("points.f32")
+        let bytes = little.withUnsafeBufferPointer { Data(buffer: $0) }
+        try (Data("head".utf8) + bytes).write(to: file)
+        let sources = [
+            try KMeansPoints(points, dimension: 3),
+            try KMeansPoints(path: file.path, count: 200, dimension: 3, offset: 4),
+            try KMeansPoints(count: 200, dimension: 3) { rows, out in
+                _ = out.update(fromContentsOf: points[rows.lowerBound * 3..<rows.upperBound * 3])
+            },
+        ]
+        let made = try await KMeans.cluster(points, dimension: 3, into: 4)
+        #expect(Set(made.labels).count == 4)
+        for source in sources {
+            let same = try await KMeans.cluster(source, into: 4)
+            #expect(same.labels == made.labels && same.centroids == made.centroids)
+            #expect(same.inertia == made.inertia && same.stop == made.stop)
+            let assigned = try await KMeans.assign(source, to: made.centroids)
+            #expect(assigned.labels == made.labels)
+        }
+        let failing = try KMeansPoints(count: 9, dimension: 1) { _, _ in throw Refused(why: "gone") }
+        let failure = await error { _ = try await KMeans.cluster(failing, into: 2) }
+        #expect(failure?.code == .callback)
+        #expect(failure?.underlying as? Refused == Refused(why: "gone"))
+        let short = try KMeansPoints(path: file.path, count: 201, dimension: 3, offset: 4)
+        #expect(await error { _ = try await KMeans.cluster(short, into: 2) }?.code == .damaged)
+        #expect(
+            await error { _ = try await KMeans.cluster(sources[0], into: 201) }?.code
+                == .invalidArgument)
+        #expect(await error { _ = try KMeansPoints(count: -1, dimension: 1) { _, _ in } } != nil)
+    }
+
     @Test func contextsCountAndLog() async throws {
         final class Lines: @unchecked Sendable {
             let lock = NSLock()

@@ -25,6 +25,12 @@ final class Folder: Sendable {
     }
 }
 
+/// Models that the library's build makes, tiny and of random weights; nil where it has made none.
+enum MadeModel {
+    static let embedder = ProcessInfo.processInfo.environment["SATCHEL_TEST_MODEL"]
+    static let generator = ProcessInfo.processInfo.environment["SATCHEL_TEST_GENERATOR"]
+}
+
 /// Words to directions by a fixed hash: texts that share words are near.
 struct WordEmbedder: Embedder, TokenCounting, VocabularyCoverage {
     var id = "words"
