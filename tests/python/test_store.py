@@ -1,7 +1,9 @@
 """Stores: documents in, passages and answers out, and what goes wrong on the way."""
+import copy
 import datetime
 import gc
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -58,6 +60,38 @@ class Documents(WithStore):
         best = hits[0]
         words = {stored.encode()[m.start:m.end].decode() for m in best.matches}
         self.assertIn("März", words)
+
+    def test_what_a_hit_reads_later_outlives_the_store(self):
+        self.store.add_text("a", "Bread, and more bread.", metadata={"k": ["v"]})
+        hits = self.store.search("bread")
+        again = self.store.search("bread")[0]
+        asked = [event for event in self.store.ask("bread?") if event.kind == "hits"][0].hits[0]
+        self.store.close()
+        copies = [copy.copy(hits[0]), copy.deepcopy(hits[0]), pickle.loads(pickle.dumps(hits[0]))]
+        del hits
+        gc.collect()
+        for hit in (again, asked, *copies):
+            self.assertEqual([hit.text[m.start:m.end].lower() for m in hit.matches], ["bread"] * 2)
+            self.assertEqual(hit.metadata, {"k": ["v"]})
+            self.assertIs(hit.metadata, hit.metadata)
+            self.assertEqual(hit.snippet, hit.text)
+            self.assertIn("matches=(Range", repr(hit))
+        self.assertEqual(copies[0], again)
+        with self.assertRaises(AttributeError):
+            again.nothing
+        with self.assertRaises(AttributeError):
+            again.matches = ()
+
+    def test_results_are_freed_with_the_last_hit(self):
+        self.store.add_text("a", "Bread.")
+        self.store.search("bread")  # what the store itself then keeps
+        before = self.store._context.memory()[0]
+        hits = self.store.search("bread")
+        last = hits[0]
+        del hits
+        self.assertGreater(self.store._context.memory()[0], before)
+        del last
+        self.assertEqual(self.store._context.memory()[0], before)
 
     def test_text_is_kept_as_given(self):
         for text in ("a\0b", "\ufefftext", "line\r\n  end ", "e\u0301", "日本語テキスト"):

@@ -184,6 +184,13 @@ _declare("satchel_gguf_get_key", _status, _handle, c_size_t, c_size_t, POINTER(s
 _declare("satchel_gguf_get_tensor", _status, _handle, c_size_t, POINTER(s.GgufTensor), c_size_t,
          _error)
 
+# Hits and their matches are read from memory by hundreds: giving up the interpreter's lock for that,
+# and having arguments converted, takes longer than the reading. Arguments must be of ctypes.
+_quick = ctypes.PyDLL(None, handle=library._handle)
+results_get = _quick.satchel_results_get
+results_get_match = _quick.satchel_results_get_match
+results_get.restype = results_get_match.restype = _status
+
 # ---------------------------------------------------------------- errors
 
 #: What a Python callback raised while this thread was inside the library: callbacks run on the
@@ -191,20 +198,16 @@ _declare("satchel_gguf_get_tensor", _status, _handle, c_size_t, POINTER(s.GgufTe
 pending = threading.local()
 
 
-def _take_pending() -> Optional[BaseException]:
-    raised: Optional[BaseException] = getattr(pending, "raised", None)
-    pending.raised = None
-    return raised
-
-
 def call(function: Callable[..., int], *arguments: Any) -> None:
     """Calls a function whose last argument is satchel_error *, and raises what it reports."""
     error = s.Error()
     pending.raised = None
     status = function(*arguments, byref(error))
-    raised = _take_pending()
-    if raised is not None and not isinstance(raised, Exception):
-        raise raised  # KeyboardInterrupt and its like are no business of the library
+    raised: Optional[BaseException] = pending.raised
+    if raised is not None:
+        pending.raised = None
+        if not isinstance(raised, Exception):
+            raise raised  # KeyboardInterrupt and its like are no business of the library
     if status == 0:
         return
     name = s.string(library.satchel_status_name(status))
@@ -253,20 +256,22 @@ class Handle:
         self._what = what
         self._inside: List[int] = []  # thread of each call
         self._closing = False  # nobody enters any more; or else close() might wait for ever
-        self._change = threading.Condition()
+        # The lock by itself where nobody can be waiting: a condition's own methods are Python.
+        self._lock = threading.RLock()
+        self._change = threading.Condition(self._lock)
         self._process = os.getpid()
 
     def __enter__(self) -> c_void_p:
-        with self._change:
+        with self._lock:
             if self._pointer is None or self._closing:
                 raise Closed(f"the {self._what} is closed")
             self._inside.append(threading.get_ident())
             return self._pointer
 
     def __exit__(self, *exception: Any) -> None:
-        with self._change:
+        with self._lock:
             self._inside.remove(threading.get_ident())
-            if not self._inside:
+            if self._closing and not self._inside:
                 self._change.notify_all()
 
     @property

@@ -254,10 +254,7 @@ class Store(n.Closable):
             options.cancel = stop.value if stop else None
             n.call(n.library.satchel_search, byref(results), pointer,
                    n.encode_z(query, "the query"), byref(options))
-            try:
-                return _stream.read_hits(results, self._count_characters)
-            finally:
-                n.library.satchel_results_close(byref(results))
+        return _stream.read_hits(results, self._count_characters, _stream.Results(results))
 
     def ask(self, question: str, *, k: Optional[int] = None, mode: Optional[str] = None,
             search_mode: Optional[str] = None, max_sentences: Optional[int] = None,

@@ -6,8 +6,8 @@ import ctypes
 import json
 import math
 import threading
-from ctypes import byref, c_void_p
-from typing import Any, Callable, Generic, Iterator, List, Optional, TypeVar
+from ctypes import byref, c_size_t, c_void_p
+from typing import Any, Callable, ClassVar, Generic, Iterator, List, Optional, TypeVar
 
 from . import _constants as k
 from . import _native as n
@@ -31,29 +31,79 @@ def or_none(value: int, unknown: int) -> Optional[int]:
     return None if value == unknown else value
 
 
-def read_hits(results: Any, count: Count) -> t.Hits:
-    """Copies all hits of a satchel_results."""
-    hits, hit, place = [], s.Hit(), s.Range()
-    for i in range(n.library.satchel_results_count(results)):
-        n.call(n.library.satchel_results_get, results, i, byref(hit), ctypes.sizeof(hit))
-        matches = []
-        for m in range(hit.match_count):
-            n.call(n.library.satchel_results_get_match, results, i, m, byref(place))
-            matches.append(read_range(place))
-        data = s.counted(hit.text, hit.text_length)
-        begin = hit.range.start
-        snippet = data[hit.snippet.start - begin:hit.snippet.end - begin]
-        hits.append(t.Hit(
-            document_id=s.string(hit.document_id), text=data.decode("utf-8"), score=hit.score,
-            title=s.string(hit.title), heading=s.string(hit.heading), start=begin,
-            end=hit.range.end, start_utf16=hit.range.start_utf16, end_utf16=hit.range.end_utf16,
-            snippet=snippet.decode("utf-8"), snippet_range=read_range(hit.snippet),
-            matches=tuple(matches), metadata=metadata(hit.metadata), page=or_none(hit.page, 0),
-            time_ms=or_none(hit.time_ms, -1), keyword_score=hit.keyword_score,
-            vector_score=None if math.isnan(hit.vector_score) else hit.vector_score,
-            chunk=hit.chunk, source_start=or_none(hit.source_start, -1),
-            source_end=or_none(hit.source_end, -1), _count=count))
-    return t.Hits(hits, k.SEARCH.name(n.library.satchel_results_mode(results)))
+class Results:
+    """A satchel_results, open until the last hit that is read from it has gone."""
+
+    def __init__(self, pointer: c_void_p) -> None:
+        self.pointer = pointer
+
+    def __del__(self, close: Any = n.library.satchel_results_close, at: Any = byref) -> None:
+        close(at(self.pointer))
+
+
+class _HitSource:
+    """A hit as the library holds it, for what is read from it only when it is asked for."""
+
+    __slots__ = ("hit", "index", "pointer", "owner")
+
+    def __init__(self, pointer: c_void_p, index: int, owner: Optional[Results]) -> None:
+        self.hit, self.index = s.Hit(), c_size_t(index)
+        self.pointer, self.owner = pointer, owner
+        if n.results_get(pointer, self.index, byref(self.hit), _HIT_SIZE, None):
+            n.call(n.library.satchel_results_get, pointer, index, byref(self.hit), _HIT_SIZE)
+
+    def snippet(self) -> str:
+        part, begin = self.hit.snippet, self.hit.range.start
+        data = s.counted(self.hit.text, self.hit.text_length)
+        return data[part.start - begin:part.end - begin].decode("utf-8")
+
+    def matches(self) -> "tuple[t.Range, ...]":
+        place = s.Range()
+        get, at, found = n.results_get_match, byref(place), []
+        for i in range(self.hit.match_count):
+            if get(self.pointer, self.index, c_size_t(i), at, None):
+                n.call(n.library.satchel_results_get_match, self.pointer, self.index, i, at)
+            found.append(read_range(place))
+        return tuple(found)
+
+    fields: "ClassVar[dict[str, Callable[[_HitSource], Any]]]" = {
+        "snippet": snippet,
+        "snippet_range": lambda of: read_range(of.hit.snippet),
+        "matches": matches,
+        "metadata": lambda of: metadata(of.hit.metadata),
+    }
+
+
+_HIT_SIZE = c_size_t(ctypes.sizeof(s.Hit))
+
+
+def _read_hit(source: _HitSource, count: Count) -> t.Hit:
+    of, made = source.hit, t.Hit.__new__(t.Hit)
+    place = of.range
+    made.__dict__.update(
+        document_id=s.string(of.document_id), score=of.score, title=s.string(of.title),
+        text=s.counted(of.text, of.text_length).decode("utf-8"), heading=s.string(of.heading),
+        start=place.start, end=place.end, start_utf16=place.start_utf16,
+        end_utf16=place.end_utf16, page=of.page or None, time_ms=or_none(of.time_ms, -1),
+        keyword_score=of.keyword_score,
+        vector_score=None if math.isnan(of.vector_score) else of.vector_score, chunk=of.chunk,
+        source_start=or_none(of.source_start, -1), source_end=or_none(of.source_end, -1),
+        _count=count, _source=source)
+    return made
+
+
+def read_hits(results: Any, count: Count, owner: Optional[Results] = None) -> t.Hits:
+    """The hits of a satchel_results. With an owner, which keeps it open, they may read of it later;
+    else all is read now."""
+    pointer = results if isinstance(results, c_void_p) else c_void_p(results)
+    hits = [_read_hit(_HitSource(pointer, i, owner), count)
+            for i in range(n.library.satchel_results_count(pointer))]
+    if owner is None:
+        for hit in hits:
+            for name in _HitSource.fields:
+                getattr(hit, name)
+            del hit.__dict__["_source"]
+    return t.Hits(hits, k.SEARCH.name(n.library.satchel_results_mode(pointer)))
 
 
 class Events(n.Closable, Generic[E]):

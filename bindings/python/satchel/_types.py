@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, List, Optional, Tuple
 
 Metadata = Dict[str, Any]
 
@@ -70,7 +70,8 @@ class Hit:
 
     Offsets count in the document's text, Store.text(document_id): start and end in bytes of its
     UTF-8, start_utf16 and end_utf16 in UTF-16 units, start_char and end_char in Python's own
-    characters.
+    characters. Snippet, matches and metadata are read when they are asked for, once: until then a hit
+    of a search keeps its results open.
     """
 
     document_id: str
@@ -93,8 +94,22 @@ class Hit:
     chunk: int  #: names the chunk in its store
     source_start: Optional[int]  #: bytes in the source file, where known
     source_end: Optional[int]
-    _count: Optional[Callable[[str, int], int]] = dataclasses.field(
-        default=None, repr=False, compare=False)
+    #: Counts characters of a document; reads what is not set yet.
+    _count: ClassVar[Optional[Callable[[str, int], int]]] = None
+    _source: ClassVar[Any] = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            source = self._source
+            if source is None or name not in source.fields:
+                raise AttributeError(f"a hit has no {name!r}")
+            value = self.__dict__[name] = source.fields[name](source)
+            return value
+
+        def __getstate__(self) -> Dict[str, Any]:
+            # A copy has all of its own.
+            return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @property
     def start_char(self) -> int:
