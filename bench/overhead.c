@@ -1,5 +1,5 @@
 /* The C side of the measurements of what a binding adds to C: see overhead.h. */
-#include "overhead.h"
+#include "bench/overhead.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -33,7 +33,8 @@ def native(work, library):
     """overhead.c as a library beside the one that the binding has loaded."""
     made = work / "liboverhead.so"
     subprocess.run([*os.environ.get("CC", "cc").split(), "-O2", "-shared", "-fPIC", "-pthread",
-                    "-I", ROOT / "sdk/include", "-o", made, ROOT / "bench/overhead.c", library,
+                    "-I", ROOT, "-I", ROOT / "sdk/include", "-o", made,
+                    ROOT / "bench/overhead.c", library,
                     f"-Wl,-rpath,{library.parent}"], check=True)
     c = ctypes.CDLL(str(made))
     c.overhead_search.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32,

@@ -1,5 +1,5 @@
 /* What Main.kt calls of overhead.c. Times go into taken[0], by the clock, and taken[1], of the processors. */
-#include "../overhead.h"
+#include "bench/overhead.h"
 
 #include <jni.h>
 
