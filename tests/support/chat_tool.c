@@ -8,11 +8,10 @@
  *   out: {"status": "SATCHEL_OK", "text": "…", "parts": [[length, trusted], …]}
  *        or {"status": "…", "error": "…"}
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "generate/chat.h"
+#include "tests/support/tool.h"
+
+const char tool_name[] = "chat_tool";
 
 static const char *text_of(const json_t *line, const char *key, size_t *length) {
     const json_t *value = json_object_get(line, key);
@@ -20,17 +19,8 @@ static const char *text_of(const json_t *line, const char *key, size_t *length) 
     return json_string_value(value);
 }
 
-static void answer(json_t *out) {
-    char *text = json_dumps(out, JSON_COMPACT);
-    if (!text)
-        exit(1);
-    puts(text);
-    fflush(stdout);
-    free(text);
-    json_decref(out);
-}
-
-static json_t *render(satchel_context *context, const json_t *line) {
+static json_t *render(void *user, const json_t *line) {
+    satchel_context *context = user;
     satchel_error error = {0};
     sat_chat_template *chat = NULL;
     sat_chat_output out = {0};
@@ -69,23 +59,8 @@ static json_t *render(satchel_context *context, const json_t *line) {
 int main(void) {
     satchel_context *context = NULL;
     satchel_error error;
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t length;
-    if (sat_context_open(&context, NULL, &error)) {
-        fprintf(stderr, "chat_tool: %s\n", error.message);
-        return 1;
-    }
-    while ((length = getline(&line, &capacity, stdin)) > 0) {
-        json_t *request = json_loadb(line, (size_t)length, JSON_ALLOW_NUL, NULL);
-        if (!request) {
-            fprintf(stderr, "chat_tool: a line is not JSON\n");
-            return 1;
-        }
-        answer(render(context, request));
-        json_decref(request);
-    }
-    free(line);
+    tool_check(sat_context_open(&context, NULL, &error), &error);
+    tool_answer_lines(render, context);
     sat_context_release(context);
     return 0;
 }

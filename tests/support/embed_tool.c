@@ -13,11 +13,11 @@
  *       out: "key value" lines
  */
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "generate/generate.h"
+#include "tests/support/tool.h"
+
+const char tool_name[] = "embed_tool";
 
 typedef struct input {
     char *data;
@@ -25,56 +25,15 @@ typedef struct input {
     size_t count;
 } input;
 
-static void fail(const satchel_error *error) {
-    fprintf(stderr, "embed_tool: %s\n", error->message);
-    exit(1);
-}
-
-static void *need(void *block) {
-    if (!block) {
-        fprintf(stderr, "embed_tool: out of memory\n");
-        exit(1);
-    }
-    return block;
-}
-
 static input read_input(void) {
-    input in = {NULL, NULL, 0};
-    size_t size = 0, capacity = 0, got;
-    do {
-        if (size == capacity) {
-            capacity = capacity ? capacity * 2 : 65536;
-            in.data = need(realloc(in.data, capacity));
-        }
-        got = fread(in.data + size, 1, capacity - size, stdin);
-        size += got;
-    } while (got > 0);
-    in.texts = need(malloc((size / 4 + 1) * sizeof *in.texts));
-    for (size_t at = 0; at < size;) {
-        uint32_t length;
-        if (size - at < 4) {
-            break;
-        }
-        memcpy(&length, in.data + at, 4);
-        at += 4;
-        if (length > size - at) {
-            fprintf(stderr, "embed_tool: the input is cut short\n");
-            exit(1);
-        }
-        in.texts[in.count++] = (satchel_text){in.data + at, length};
-        at += length;
-    }
+    size_t size;
+    const char *text;
+    uint32_t length;
+    input in = {.data = tool_read(&size)};
+    in.texts = tool_need(malloc((size / 4 + 1) * sizeof *in.texts));
+    for (size_t at = 0; tool_next_block(in.data, size, &at, &text, &length);)
+        in.texts[in.count++] = (satchel_text){text, length};
     return in;
-}
-
-static const char *option(int count, char **arguments, const char *name, const char *otherwise) {
-    size_t length = strlen(name);
-    for (int i = 3; i < count; i++) {
-        if (strncmp(arguments[i], name, length) == 0 && arguments[i][length] == '=') {
-            return arguments[i] + length + 1;
-        }
-    }
-    return otherwise;
 }
 
 static void embed(sat_encoder *encoder, const char *role) {
@@ -83,11 +42,9 @@ static void embed(sat_encoder *encoder, const char *role) {
     input in = read_input();
     sat_encoder_info(encoder, &info);
     size_t columns = (size_t)info.dimension;
-    float *out = need(malloc((in.count * columns + 1) * sizeof *out));
+    float *out = tool_need(malloc((in.count * columns + 1) * sizeof *out));
     int32_t which = strcmp(role, "query") == 0 ? SATCHEL_ROLE_QUERY : SATCHEL_ROLE_DOCUMENT;
-    if (sat_encoder_embed(encoder, which, in.texts, in.count, out, NULL, &error)) {
-        fail(&error);
-    }
+    tool_check(sat_encoder_embed(encoder, which, in.texts, in.count, out, NULL, &error), &error);
     fwrite(out, sizeof *out, in.count * columns, stdout);
     free(out);
     free(in.texts);
@@ -99,16 +56,14 @@ static void tokens(const sat_encoder *encoder) {
     input in = read_input();
     for (size_t i = 0; i < in.count; i++) {
         size_t count;
-        if (sat_encoder_tokenize(encoder, in.texts[i].data, in.texts[i].length, NULL, 0, &count,
-                                 &error)) {
-            fail(&error);
-        }
-        int32_t *ids = need(malloc(count * sizeof *ids));
+        tool_check(sat_encoder_tokenize(encoder, in.texts[i].data, in.texts[i].length, NULL, 0,
+                                        &count, &error),
+                   &error);
+        int32_t *ids = tool_need(malloc(count * sizeof *ids));
         uint32_t head = (uint32_t)count;
-        if (sat_encoder_tokenize(encoder, in.texts[i].data, in.texts[i].length, ids, count, &count,
-                                 &error)) {
-            fail(&error);
-        }
+        tool_check(sat_encoder_tokenize(encoder, in.texts[i].data, in.texts[i].length, ids, count,
+                                        &count, &error),
+                   &error);
         fwrite(&head, sizeof head, 1, stdout);
         fwrite(ids, sizeof *ids, count, stdout);
         free(ids);
@@ -122,9 +77,9 @@ static void coverage(const sat_encoder *encoder) {
     input in = read_input();
     for (size_t i = 0; i < in.count; i++) {
         float share;
-        if (sat_encoder_coverage(encoder, in.texts[i].data, in.texts[i].length, &share, &error)) {
-            fail(&error);
-        }
+        tool_check(
+            sat_encoder_coverage(encoder, in.texts[i].data, in.texts[i].length, &share, &error),
+            &error);
         fwrite(&share, sizeof share, 1, stdout);
     }
     free(in.texts);
@@ -151,21 +106,19 @@ int main(int count, char **arguments) {
     sat_encoder *encoder;
     satchel_context_options options = {
         .struct_size = sizeof options,
-        .threads = atoi(option(count, arguments, "threads", "2")),
-        .cpu_level = sat_cpu_from_name(option(count, arguments, "cpu", "")),
+        .threads = atoi(tool_option(count, arguments, "threads", "2")),
+        .cpu_level = sat_cpu_from_name(tool_option(count, arguments, "cpu", "")),
     };
     sat_encoder_options model = {
-        .pooling = atoi(option(count, arguments, "pooling", "0")),
-        .max_tokens = atoi(option(count, arguments, "max_tokens", "0")),
-        .dimension = atoi(option(count, arguments, "dimension", "0")),
+        .pooling = atoi(tool_option(count, arguments, "pooling", "0")),
+        .max_tokens = atoi(tool_option(count, arguments, "max_tokens", "0")),
+        .dimension = atoi(tool_option(count, arguments, "dimension", "0")),
     };
-    if (sat_context_open(&context, &options, &error) ||
-        sat_file_map(context, &mapping, arguments[2], &error) ||
-        sat_encoder_open(&encoder, context, &mapping, arguments[2], &model, &error)) {
-        fail(&error);
-    }
+    tool_check(sat_context_open(&context, &options, &error), &error);
+    tool_check(sat_file_map(context, &mapping, arguments[2], &error), &error);
+    tool_check(sat_encoder_open(&encoder, context, &mapping, arguments[2], &model, &error), &error);
     if (strcmp(arguments[1], "embed") == 0) {
-        embed(encoder, option(count, arguments, "role", "document"));
+        embed(encoder, tool_option(count, arguments, "role", "document"));
     } else if (strcmp(arguments[1], "tokens") == 0) {
         tokens(encoder);
     } else if (strcmp(arguments[1], "coverage") == 0) {

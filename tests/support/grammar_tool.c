@@ -7,55 +7,14 @@
  *   grammar_tool match schema|gbnf
  *       a grammar, then texts. out: per text a block "1" (taken), "0" (not), "p" (begins one that is)
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/base.h"
 #include "generate/generate.h"
 #include "generate/grammar.h"
+#include "tests/support/tool.h"
+
+const char tool_name[] = "grammar_tool";
 
 static satchel_context *context;
 static satchel_error error;
-
-static void fail(const char *message) {
-    fprintf(stderr, "grammar_tool: %s\n", message);
-    exit(1);
-}
-
-static char *read_input(size_t *size) {
-    size_t capacity = 1 << 16, got;
-    char *data = malloc(capacity);
-    *size = 0;
-    while (data && (got = fread(data + *size, 1, capacity - *size, stdin)) > 0) {
-        *size += got;
-        if (*size == capacity)
-            data = realloc(data, capacity *= 2);
-    }
-    if (!data)
-        fail("out of memory");
-    return data;
-}
-
-static bool next_block(const char *data, size_t size, size_t *at, const char **block,
-                       uint32_t *length) {
-    if (*at == size)
-        return false;
-    if (size - *at < 4)
-        fail("the input is cut short");
-    memcpy(length, data + *at, 4);
-    if (*length > size - *at - 4)
-        fail("the input is cut short");
-    *block = data + *at + 4;
-    *at += 4 + (size_t)*length;
-    return true;
-}
-
-static void put(const char *text, size_t length) {
-    uint32_t size = (uint32_t)length;
-    if (fwrite(&size, 4, 1, stdout) != 1 || (size && fwrite(text, 1, size, stdout) != size))
-        fail("cannot write");
-}
 
 static satchel_status compile(sat_grammar **out, const char *kind, const char *text,
                               size_t length) {
@@ -78,7 +37,7 @@ static sat_lexicon *byte_lexicon(void) {
     lengths[256] = 0;
     sat_lexicon *lexicon = NULL;
     if (sat_lexicon_from_bytes(&lexicon, context, text, lengths, ends, 257, &error))
-        fail(error.message);
+        tool_fail(error.message);
     return lexicon;
 }
 
@@ -102,7 +61,7 @@ static int32_t choose(const uint64_t *mask, size_t size, const bool *ends, bool 
     if (may_end && end < size && draw() % 4 == 0)
         return (int32_t)end;
     if (!allowed)
-        fail("an empty mask");
+        tool_fail("an empty mask");
     size_t wanted = draw() % allowed;
     for (size_t i = 0; i < size; i++)
         if ((mask[i / 64] >> (i % 64) & 1) && !wanted--)
@@ -126,12 +85,10 @@ static void open_vocabulary(vocabulary *out, const char *path) {
                sat_gguf_open(&out->gguf, context, out->map.data, out->map.size, path, &error) ||
                sat_tokenizer_open(&out->tokenizer, context, out->gguf, &error) ||
                sat_lexicon_open(&out->lexicon, context, out->tokenizer, &error)) {
-        fail(error.message);
+        tool_fail(error.message);
     }
     out->size = sat_lexicon_size(out->lexicon);
-    out->ends = calloc(out->size, 1);
-    if (!out->ends)
-        fail("out of memory");
+    out->ends = tool_need(calloc(out->size, 1));
     for (size_t i = 0; i < out->size; i++)
         out->ends[i] = out->tokenizer ? sat_tokenizer_ends(out->tokenizer, (int32_t)i) : i == 256;
 }
@@ -141,14 +98,14 @@ static void sample_one(const vocabulary *words, const sat_grammar *grammar, size
     char text[1 << 16];
     size_t length = 0, tokens = 0;
     if (sat_matcher_open(&matcher, context, grammar, words->lexicon, budget, &error))
-        fail(error.message);
+        tool_fail(error.message);
     while (!sat_matcher_finished(matcher)) {
         const uint64_t *mask;
         if (sat_matcher_mask(matcher, &mask, &error))
-            fail(error.message);
+            tool_fail(error.message);
         int32_t token = choose(mask, words->size, words->ends, sat_matcher_may_end(matcher));
         if (sat_matcher_accept(matcher, token, &error))
-            fail(error.message);
+            tool_fail(error.message);
         if (words->ends[token])
             break;
         size_t size = 1;
@@ -157,30 +114,30 @@ static void sample_one(const vocabulary *words, const sat_grammar *grammar, size
         if (words->tokenizer)
             bytes = sat_tokenizer_bytes(words->tokenizer, token, false, &size);
         if (length + size > sizeof text || ++tokens > budget)
-            fail("an answer longer than its budget");
+            tool_fail("an answer longer than its budget");
         memcpy(text + length, bytes, size);
         length += size;
     }
     if (!sat_matcher_may_end(matcher))
-        fail("an answer without an end");
+        tool_fail("an answer without an end");
     sat_matcher_close(&matcher);
-    put(text, length);
+    tool_write_block(text, length);
 }
 
 static void sample(const char *kind, const char *path, int count, size_t budget) {
     size_t size;
-    char *data = read_input(&size);
+    char *data = tool_read(&size);
     const char *text;
     uint32_t length;
     vocabulary words = {0};
     open_vocabulary(&words, path);
-    for (size_t at = 0; next_block(data, size, &at, &text, &length);) {
+    for (size_t at = 0; tool_next_block(data, size, &at, &text, &length);) {
         sat_grammar *grammar = NULL;
         if (compile(&grammar, kind, text, length)) {
-            put(error.message, strlen(error.message));
+            tool_write_block(error.message, strlen(error.message));
             continue;
         }
-        put("", 0);
+        tool_write_block("", 0);
         for (int i = 0; i < count; i++)
             sample_one(&words, grammar, budget);
         sat_grammar_close(&grammar);
@@ -195,21 +152,21 @@ static void sample(const char *kind, const char *path, int count, size_t budget)
 
 static void match(const char *kind) {
     size_t size, at = 0;
-    char *data = read_input(&size);
+    char *data = tool_read(&size);
     const char *text;
     uint32_t length;
     sat_grammar *grammar = NULL;
     sat_lexicon *lexicon = byte_lexicon();
-    if (!next_block(data, size, &at, &text, &length) || compile(&grammar, kind, text, length))
-        fail(error.message);
-    while (next_block(data, size, &at, &text, &length)) {
+    if (!tool_next_block(data, size, &at, &text, &length) || compile(&grammar, kind, text, length))
+        tool_fail(error.message);
+    while (tool_next_block(data, size, &at, &text, &length)) {
         sat_matcher *matcher = NULL;
         if (sat_matcher_open(&matcher, context, grammar, lexicon, 0, &error))
-            fail(error.message);
+            tool_fail(error.message);
         uint32_t i = 0;
         while (i < length && !sat_matcher_accept(matcher, (uint8_t)text[i], &error))
             i++;
-        put(i < length ? "0" : sat_matcher_may_end(matcher) ? "1" : "p", 1);
+        tool_write_block(i < length ? "0" : sat_matcher_may_end(matcher) ? "1" : "p", 1);
         sat_matcher_close(&matcher);
     }
     free(data);
@@ -219,7 +176,7 @@ static void match(const char *kind) {
 
 int main(int count, char **arguments) {
     if (sat_context_open(&context, NULL, &error))
-        fail(error.message);
+        tool_fail(error.message);
     if (count == 7 && !strcmp(arguments[1], "sample")) {
         state = strtoull(arguments[6], NULL, 10) * 2 + 1;
         sample(arguments[2], arguments[3], atoi(arguments[4]),
@@ -227,7 +184,7 @@ int main(int count, char **arguments) {
     } else if (count == 3 && !strcmp(arguments[1], "match")) {
         match(arguments[2]);
     } else {
-        fail("see the comment in grammar_tool.c");
+        tool_fail("see the comment in grammar_tool.c");
     }
     sat_context_release(context);
     return 0;

@@ -16,12 +16,12 @@
  *   adapter=FILE scale=X  a LoRA adapter
  */
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "generate/decoder.h"
+#include "tests/support/tool.h"
+
+const char tool_name[] = "logits_tool";
 
 typedef struct program {
     int count;
@@ -35,27 +35,8 @@ typedef struct program {
     size_t id_count;
 } program;
 
-static void check(satchel_status status, const satchel_error *error) {
-    if (status) {
-        fprintf(stderr, "logits_tool: %s\n", error->message);
-        exit(1);
-    }
-}
-
-static void *need(void *block) {
-    if (!block) {
-        fprintf(stderr, "logits_tool: out of memory\n");
-        exit(1);
-    }
-    return block;
-}
-
 static const char *option(const program *p, const char *name, const char *otherwise) {
-    size_t length = strlen(name);
-    for (int i = 3; i < p->count; i++)
-        if (strncmp(p->arguments[i], name, length) == 0 && p->arguments[i][length] == '=')
-            return p->arguments[i] + length + 1;
-    return otherwise;
+    return tool_option(p->count, p->arguments, name, otherwise);
 }
 
 static long number(const program *p, const char *name, long otherwise) {
@@ -64,22 +45,16 @@ static long number(const program *p, const char *name, long otherwise) {
 }
 
 static void read_ids(program *p) {
-    size_t capacity = 0, got;
-    do {
-        if (p->id_count == capacity) {
-            capacity = capacity ? 2 * capacity : 4096;
-            p->ids = need(realloc(p->ids, capacity * sizeof *p->ids));
-        }
-        got = fread(p->ids + p->id_count, sizeof *p->ids, capacity - p->id_count, stdin);
-        p->id_count += got;
-    } while (got > 0);
+    size_t size;
+    p->ids = (int32_t *)(void *)tool_read(&size);
+    p->id_count = size / sizeof *p->ids;
 }
 
 static void open_model(program *p) {
     satchel_error error;
     sat_gguf_set *files;
-    check(sat_gguf_set_open(&files, p->context, p->arguments[2], &error), &error);
-    check(sat_decoder_open(&p->decoder, p->context, files, p->arguments[2], &error), &error);
+    tool_check(sat_gguf_set_open(&files, p->context, p->arguments[2], &error), &error);
+    tool_check(sat_decoder_open(&p->decoder, p->context, files, p->arguments[2], &error), &error);
     sat_decoder_get_info(p->decoder, &p->info);
 }
 
@@ -90,15 +65,15 @@ static void open_sequence(program *p, size_t room) {
                    : strcmp(kv, "q8_0") == 0 ? SAT_KV_Q8_0
                                              : SAT_KV_F32;
     size_t capacity = (size_t)number(p, "capacity", (long)room);
-    check(sat_sequence_open(&p->sequence, p->decoder, capacity, type, &error), &error);
+    tool_check(sat_sequence_open(&p->sequence, p->decoder, capacity, type, &error), &error);
     if (adapter) {
         float scale = (float)atof(option(p, "scale", "1"));
         sat_mapping mapping;
-        check(sat_file_map(p->context, &mapping, adapter, &error), &error);
-        check(sat_adapter_open(&p->adapter, p->decoder, &mapping, adapter, &error), &error);
+        tool_check(sat_file_map(p->context, &mapping, adapter, &error), &error);
+        tool_check(sat_adapter_open(&p->adapter, p->decoder, &mapping, adapter, &error), &error);
         sat_file_unmap(p->context, &mapping);
         const sat_adapter *list[] = {p->adapter};
-        check(sat_sequence_adapt(p->sequence, list, &scale, 1, &error), &error);
+        tool_check(sat_sequence_adapt(p->sequence, list, &scale, 1, &error), &error);
     }
 }
 
@@ -112,7 +87,7 @@ static void feed(program *p, const int32_t *ids, size_t count, bool all, float *
         n = count - at < split ? count - at : split;
         size_t wanted = all ? n : at + n == count;
         float *out = all ? logits + at * vocabulary : logits;
-        check(
+        tool_check(
             sat_sequence_feed(p->sequence, ids + at, n, wanted, wanted ? out : NULL, NULL, &error),
             &error);
     }
@@ -120,7 +95,7 @@ static void feed(program *p, const int32_t *ids, size_t count, bool all, float *
 
 static void run_logits(program *p) {
     size_t floats = p->id_count * (size_t)p->info.vocabulary;
-    float *logits = need(malloc(floats * sizeof *logits));
+    float *logits = tool_need(malloc(floats * sizeof *logits));
     open_sequence(p, p->id_count);
     feed(p, p->ids, p->id_count, true, logits);
     fwrite(logits, sizeof *logits, floats, stdout);
@@ -137,7 +112,7 @@ static int32_t best(const float *logits, int32_t count) {
 
 static void run_greedy(program *p) {
     long tokens = number(p, "tokens", 64);
-    float *logits = need(malloc((size_t)p->info.vocabulary * sizeof *logits));
+    float *logits = tool_need(malloc((size_t)p->info.vocabulary * sizeof *logits));
     open_sequence(p, p->id_count + (size_t)tokens);
     feed(p, p->ids, p->id_count, false, logits);
     for (long i = 0; i < tokens; i++) {
@@ -167,11 +142,11 @@ static moment look(void) {
 static void run_speed(program *p) {
     long tokens = number(p, "tokens", 32);
     satchel_error error;
-    float *logits = need(malloc((size_t)p->info.vocabulary * sizeof *logits));
+    float *logits = tool_need(malloc((size_t)p->info.vocabulary * sizeof *logits));
     open_sequence(p, p->id_count + (size_t)tokens);
-    check(sat_decoder_warm(p->decoder, NULL, NULL, NULL, &error), &error);
+    tool_check(sat_decoder_warm(p->decoder, NULL, NULL, NULL, &error), &error);
     feed(p, p->ids, 1, false, logits);
-    check(sat_sequence_cut(p->sequence, 0, &error), &error);
+    tool_check(sat_sequence_cut(p->sequence, 0, &error), &error);
     moment start = look();
     feed(p, p->ids, p->id_count, false, logits);
     moment middle = look();
@@ -214,7 +189,7 @@ int main(int count, char **arguments) {
         .threads = (int32_t)number(&p, "threads", 1),
         .cpu_level = sat_cpu_from_name(option(&p, "cpu", "")),
     };
-    check(sat_context_open(&p.context, &options, &error), &error);
+    tool_check(sat_context_open(&p.context, &options, &error), &error);
     open_model(&p);
     if (strcmp(arguments[1], "info") == 0) {
         run_info(&p);

@@ -10,20 +10,12 @@
  *
  * The file needs a vocabulary only.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "generate/generator_parts.h"
 #include "retrieval/prompt.h"
 #include "retrieval/search.h"
+#include "tests/support/tool.h"
 
-static void check(satchel_status status, const satchel_error *error) {
-    if (!status)
-        return;
-    fprintf(stderr, "prompt_tool: %s\n", error->message);
-    exit(1);
-}
+const char tool_name[] = "prompt_tool";
 
 static json_t *failed(satchel_status status, const satchel_error *error) {
     return json_pack("{s:s, s:s}", "status", sat_status_name(status), "error", error->message);
@@ -38,9 +30,9 @@ static json_t *take_template(sat_generator *generator, const json_t *line) {
     sat_free(&generator->context->memory, generator->eos);
     generator->bos = bos ? sat_strdup(&generator->context->memory, bos) : NULL;
     generator->eos = eos ? sat_strdup(&generator->context->memory, eos) : NULL;
-    check(sat_generator_open_chat(generator, json_string_value(json_object_get(line, "template")),
-                                  &error),
-          &error);
+    tool_check(sat_generator_open_chat(
+                   generator, json_string_value(json_object_get(line, "template")), &error),
+               &error);
     return generator->chat ? json_pack("{s:s, s:[]}", "status", "SATCHEL_OK", "ids")
                            : failed(generator->chat_error.code, &generator->chat_error);
 }
@@ -91,14 +83,8 @@ static json_t *write_prompt(const sat_generator *generator, const json_t *line) 
     return failed(status, &error);
 }
 
-static void answer(json_t *out) {
-    char *text = out ? json_dumps(out, JSON_COMPACT) : NULL;
-    if (!text)
-        exit(1);
-    puts(text);
-    fflush(stdout);
-    free(text);
-    json_decref(out);
+static json_t *answer(void *user, const json_t *line) {
+    return json_object_get(line, "template") ? take_template(user, line) : write_prompt(user, line);
 }
 
 int main(int count, char **arguments) {
@@ -111,25 +97,13 @@ int main(int count, char **arguments) {
         fprintf(stderr, "usage: prompt_tool MODEL\n");
         return 2;
     }
-    check(sat_context_open(&context, NULL, &error), &error);
-    check(sat_file_map(context, &mapping, arguments[1], &error), &error);
-    check(sat_gguf_open(&gguf, context, mapping.data, mapping.size, arguments[1], &error), &error);
+    tool_check(sat_context_open(&context, NULL, &error), &error);
+    tool_check(sat_file_map(context, &mapping, arguments[1], &error), &error);
+    tool_check(sat_gguf_open(&gguf, context, mapping.data, mapping.size, arguments[1], &error),
+               &error);
     generator.context = context;
-    check(sat_tokenizer_open(&generator.tokenizer, context, gguf, &error), &error);
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t length;
-    while ((length = getline(&line, &capacity, stdin)) > 0) {
-        json_t *request = json_loadb(line, (size_t)length, JSON_ALLOW_NUL, NULL);
-        if (!request) {
-            fprintf(stderr, "prompt_tool: a line is not JSON\n");
-            return 1;
-        }
-        answer(json_object_get(request, "template") ? take_template(&generator, request)
-                                                    : write_prompt(&generator, request));
-        json_decref(request);
-    }
-    free(line);
+    tool_check(sat_tokenizer_open(&generator.tokenizer, context, gguf, &error), &error);
+    tool_answer_lines(answer, &generator);
     sat_free(&context->memory, generator.bos);
     sat_free(&context->memory, generator.eos);
     sat_chat_close(&generator.chat);

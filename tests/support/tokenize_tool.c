@@ -12,70 +12,25 @@
  *       out: "key value" lines
  */
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "generate/generate.h"
+#include "tests/support/tool.h"
 
-static void fail(const char *message) {
-    fprintf(stderr, "tokenize_tool: %s\n", message);
-    exit(1);
-}
-
-static void check(satchel_status status, const satchel_error *error) {
-    if (status)
-        fail(error->message);
-}
-
-static char *read_input(size_t *size) {
-    size_t capacity = 1 << 20, got;
-    char *data = malloc(capacity);
-    *size = 0;
-    while (data && (got = fread(data + *size, 1, capacity - *size, stdin)) > 0) {
-        *size += got;
-        if (*size == capacity)
-            data = realloc(data, capacity *= 2);
-    }
-    if (!data)
-        fail("out of memory");
-    return data;
-}
-
-/* The next length-prefixed block of the input; false at its end. */
-static bool next_block(const char *data, size_t size, size_t *at, const char **block,
-                       uint32_t *length) {
-    if (*at == size)
-        return false;
-    if (size - *at < 4)
-        fail("the input is cut short");
-    memcpy(length, data + *at, 4);
-    *at += 4;
-    if (*length > size - *at)
-        fail("the input is cut short");
-    *block = data + *at;
-    *at += *length;
-    return true;
-}
-
-static void put(const void *data, size_t size) {
-    if (size && fwrite(data, 1, size, stdout) != size)
-        fail("cannot write");
-}
+const char tool_name[] = "tokenize_tool";
 
 static void encode(const sat_tokenizer *tokenizer, const char *data, size_t size, bool trusted,
                    int flags) {
     satchel_error error = {0};
     const char *text;
     uint32_t length;
-    for (size_t at = 0; next_block(data, size, &at, &text, &length);) {
+    for (size_t at = 0; tool_next_block(data, size, &at, &text, &length);) {
         sat_tokens tokens = {0};
         sat_text_part part = {.text = text, .length = length, .trusted = trusted};
-        check(sat_tokenizer_encode(tokenizer, &part, 1, flags, &tokens, &error), &error);
+        tool_check(sat_tokenizer_encode(tokenizer, &part, 1, flags, &tokens, &error), &error);
         uint32_t count = (uint32_t)tokens.count;
-        put(&count, sizeof count);
-        put(tokens.ids, tokens.count * sizeof *tokens.ids);
+        tool_write(&count, sizeof count);
+        tool_write(tokens.ids, tokens.count * sizeof *tokens.ids);
         sat_tokens_free(&tokens);
     }
 }
@@ -84,7 +39,7 @@ static void back(const sat_tokenizer *tokenizer, satchel_context *context, const
                  size_t size, bool special) {
     const char *ids;
     uint32_t length;
-    for (size_t at = 0; next_block(data, size, &at, &ids, &length);) {
+    for (size_t at = 0; tool_next_block(data, size, &at, &ids, &length);) {
         sat_buffer out;
         sat_detokenizer state = {0};
         sat_buffer_init(&out, &context->memory);
@@ -92,13 +47,11 @@ static void back(const sat_tokenizer *tokenizer, satchel_context *context, const
             int32_t id;
             memcpy(&id, ids + i, 4);
             if (!sat_detokenize(tokenizer, &state, id, special, &out))
-                fail("out of memory");
+                tool_fail("out of memory");
         }
         if (!sat_detokenize_end(&state, &out))
-            fail("out of memory");
-        uint32_t written = (uint32_t)out.length;
-        put(&written, sizeof written);
-        put(out.data, out.length);
+            tool_fail("out of memory");
+        tool_write_block(out.data, out.length);
         sat_buffer_free(&out);
     }
 }
@@ -109,7 +62,7 @@ static void measure(const sat_tokenizer *tokenizer, const char *data, size_t siz
     sat_tokens tokens = {0};
     sat_text_part part = {.text = data, .length = size};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
-    check(sat_tokenizer_encode(tokenizer, &part, 1, SAT_ENCODE_BARE, &tokens, &error), &error);
+    tool_check(sat_tokenizer_encode(tokenizer, &part, 1, SAT_ENCODE_BARE, &tokens, &error), &error);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
     printf("%zu %zu %.6f\n", size, tokens.count,
            (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec));
@@ -131,7 +84,7 @@ static void info(const sat_tokenizer *tokenizer, const satchel_context *context)
 
 int main(int count, char **arguments) {
     if (count < 3)
-        fail("usage: tokenize_tool encode|back|time|info MODEL [trusted] [around] [special]");
+        tool_fail("usage: tokenize_tool encode|back|time|info MODEL [trusted] [around] [special]");
     bool trusted = false, special = false;
     int flags = SAT_ENCODE_BARE;
     for (int i = 3; i < count; i++) {
@@ -145,12 +98,12 @@ int main(int count, char **arguments) {
     sat_gguf *gguf;
     sat_tokenizer *tokenizer;
     const char *mode = arguments[1], *path = arguments[2];
-    check(sat_context_open(&context, NULL, &error), &error);
-    check(sat_file_map(context, &mapping, path, &error), &error);
-    check(sat_gguf_open(&gguf, context, mapping.data, mapping.size, path, &error), &error);
-    check(sat_tokenizer_open(&tokenizer, context, gguf, &error), &error);
+    tool_check(sat_context_open(&context, NULL, &error), &error);
+    tool_check(sat_file_map(context, &mapping, path, &error), &error);
+    tool_check(sat_gguf_open(&gguf, context, mapping.data, mapping.size, path, &error), &error);
+    tool_check(sat_tokenizer_open(&tokenizer, context, gguf, &error), &error);
     size_t size = 0;
-    char *data = strcmp(mode, "info") == 0 ? NULL : read_input(&size);
+    char *data = strcmp(mode, "info") == 0 ? NULL : tool_read(&size);
     if (strcmp(mode, "encode") == 0)
         encode(tokenizer, data, size, trusted, flags);
     else if (strcmp(mode, "back") == 0)
@@ -160,7 +113,7 @@ int main(int count, char **arguments) {
     else if (strcmp(mode, "info") == 0)
         info(tokenizer, context);
     else
-        fail("unknown mode");
+        tool_fail("unknown mode");
     free(data);
     sat_tokenizer_close(&tokenizer);
     sat_gguf_close(&gguf);
