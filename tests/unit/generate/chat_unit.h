@@ -2,21 +2,11 @@
 #ifndef SATCHEL_TESTS_UNIT_GENERATE_CHAT_UNIT_H
 #define SATCHEL_TESTS_UNIT_GENERATE_CHAT_UNIT_H
 
-#include "tests/unit/base/unit.h"
+#include "tests/unit/generate/context_unit.h"
 
 #include "generate/chat.h"
 
-static satchel_context *context;
 static satchel_error error;
-
-static inline int open_context(void **state) {
-    return sat_context_open(&context, NULL, NULL);
-}
-
-static inline int close_context(void **state) {
-    sat_context_release(context);
-    return 0;
-}
 
 /* One message of a user; its texts hold what a template might choke on. */
 #define MESSAGES                                                                                   \

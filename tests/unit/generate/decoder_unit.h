@@ -2,26 +2,21 @@
 #ifndef SATCHEL_TESTS_UNIT_GENERATE_DECODER_UNIT_H
 #define SATCHEL_TESTS_UNIT_GENERATE_DECODER_UNIT_H
 
-#include "tests/unit/base/unit.h"
+#define CONTEXT_THREADS 3
+#include "tests/unit/generate/context_unit.h"
 
 #include "tests/support/tiny_decoder.h"
 
 enum { VOCABULARY = 50, LENGTH = 280 }; /* longer than a chunk, and than four pages */
 
-static satchel_context *context;
 static int32_t tokens[LENGTH];
 
-static inline int open_context(void **state) {
-    satchel_context_options options = {.struct_size = sizeof options, .threads = 3};
+/* The group's set-up. */
+static inline int open_all(void **state) {
     uint64_t random = 7;
     for (int i = 0; i < LENGTH; i++)
         tokens[i] = (int32_t)(test_random(&random) % VOCABULARY);
-    return sat_context_open(&context, &options, NULL);
-}
-
-static inline int close_context(void **state) {
-    sat_context_release(context);
-    return 0;
+    return open_context(state);
 }
 
 static inline sat_decoder *open_decoder(const tiny_decoder *shape) {

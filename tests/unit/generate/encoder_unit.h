@@ -2,21 +2,10 @@
 #ifndef SATCHEL_TESTS_UNIT_GENERATE_ENCODER_UNIT_H
 #define SATCHEL_TESTS_UNIT_GENERATE_ENCODER_UNIT_H
 
-#include "tests/unit/base/unit.h"
+#define CONTEXT_THREADS 3
+#include "tests/unit/generate/context_unit.h"
 
 #include "tests/support/tiny_model.h"
-
-static satchel_context *context;
-
-static inline int open_context(void **state) {
-    satchel_context_options options = {.struct_size = sizeof options, .threads = 3};
-    return sat_context_open(&context, &options, NULL);
-}
-
-static inline int close_context(void **state) {
-    sat_context_release(context);
-    return 0;
-}
 
 static inline sat_encoder *open_shape(const tiny_shape *shape, const sat_encoder_options *options) {
     sat_encoder *encoder;

@@ -2,22 +2,12 @@
 #ifndef SATCHEL_TESTS_UNIT_GENERATE_GENERATOR_UNIT_H
 #define SATCHEL_TESTS_UNIT_GENERATE_GENERATOR_UNIT_H
 
-#include "tests/unit/base/unit.h"
+#define CONTEXT_THREADS 2
+#include "tests/unit/generate/context_unit.h"
 
 #include "tests/support/tiny_generator.h"
 
-static satchel_context *context;
 static satchel_error error;
-
-static inline int open_context(void **state) {
-    satchel_context_options options = {.struct_size = sizeof options, .threads = 2};
-    return sat_context_open(&context, &options, NULL);
-}
-
-static inline int close_context(void **state) {
-    sat_context_release(context);
-    return 0;
-}
 
 static inline sat_generator *open_generator(const tiny_generator *shape,
                                             const sat_generator_options *options) {

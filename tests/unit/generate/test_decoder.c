@@ -502,5 +502,5 @@ int main(void) {
         cmocka_unit_test(the_need_is_known_and_kept_to),
         cmocka_unit_test(every_failed_allocation_is_an_error),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, open_all, close_context);
 }

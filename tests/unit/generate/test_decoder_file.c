@@ -216,5 +216,5 @@ int main(void) {
         cmocka_unit_test(wrong_keys_are_named),
         cmocka_unit_test(damaged_files_do_no_harm),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, open_all, close_context);
 }

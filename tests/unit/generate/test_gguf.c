@@ -1,20 +1,8 @@
 /* The GGUF reader: right files are read, every wrong one is refused cleanly. */
-#include "tests/unit/base/unit.h"
+#include "tests/unit/generate/context_unit.h"
 
 #include "tests/support/gguf_writer.h"
 #include "tests/support/tiny_model.h"
-
-static satchel_context *context;
-
-static int open_context(void **state) {
-    return sat_context_open(&context, NULL, NULL);
-}
-
-/* Every test gives back what it took. */
-static int close_context(void **state) {
-    sat_context_release(context);
-    return 0;
-}
 
 /* Ends the writer and opens what it wrote. */
 static satchel_status open_written(gguf_writer *writer, sat_gguf **gguf, uint8_t **bytes,

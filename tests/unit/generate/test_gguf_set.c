@@ -1,20 +1,19 @@
 /* Models split into several files: the first opens all, and every wrong set is refused by name. */
-#include "tests/unit/base/unit.h"
+#include "tests/unit/generate/context_unit.h"
 
 #include <unistd.h>
 
 #include "generate/generate.h"
 #include "tests/support/gguf_writer.h"
 
-static satchel_context *context;
 static char folder[] = "/tmp/satchel-set-XXXXXX";
 
-static int open_context(void **state) {
-    return !mkdtemp(folder) || sat_context_open(&context, NULL, NULL);
+static int open_folder(void **state) {
+    return !mkdtemp(folder) || open_context(state);
 }
 
-static int close_context(void **state) {
-    sat_context_release(context);
+static int close_folder(void **state) {
+    close_context(state);
     return rmdir(folder);
 }
 
@@ -264,5 +263,5 @@ int main(void) {
         cmocka_unit_test(mappings_are_taken_over),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, open_folder, close_folder);
 }

@@ -1,18 +1,9 @@
 /* Masks beside matching byte by byte, on small vocabularies; closing in time. */
-#include "tests/unit/base/unit.h"
+#include "tests/unit/generate/context_unit.h"
 
 #include "generate/grammar.h"
 
-static satchel_context *context;
 static satchel_error error;
-
-static int open_context(void **state) {
-    return sat_context_open(&context, NULL, NULL);
-}
-static int close_context(void **state) {
-    sat_context_release(context);
-    return 0;
-}
 
 /* All printable bytes, some others, some words; the last token is an end. */
 enum { WORDS = 400 };

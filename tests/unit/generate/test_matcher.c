@@ -2,23 +2,14 @@
  * Masks beside taking each token, with budgets; masks and places kept and forgotten; allocations
  * that fail; a small stack.
  */
-#include "tests/unit/base/unit.h"
+#include "tests/unit/generate/context_unit.h"
 
 #include <pthread.h>
 
 #include "generate/grammar.h"
 #include "generate/sampler.h"
 
-static satchel_context *context;
 static satchel_error error;
-
-static int open_context(void **state) {
-    return sat_context_open(&context, NULL, NULL);
-}
-static int close_context(void **state) {
-    sat_context_release(context);
-    return 0;
-}
 
 enum { WORDS = 560, WORD = 48 };
 typedef struct words {

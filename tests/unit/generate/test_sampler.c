@@ -1,5 +1,5 @@
 /* The sampling chain: each step beside a plain calculation, and draws beside their probabilities. */
-#include "tests/unit/base/unit.h"
+#include "tests/unit/generate/context_unit.h"
 
 #include <math.h>
 
@@ -7,16 +7,7 @@
 
 enum { TOKENS = 50, DRAWS = 20000 };
 
-static satchel_context *context;
 static satchel_error error;
-
-static int open_context(void **state) {
-    return sat_context_open(&context, NULL, NULL);
-}
-static int close_context(void **state) {
-    sat_context_release(context);
-    return 0;
-}
 
 static void some_logits(float *logits, uint32_t seed) {
     for (int i = 0; i < TOKENS; i++) {

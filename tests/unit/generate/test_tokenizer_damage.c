@@ -1,22 +1,11 @@
 /* Vocabularies made to hurt: missing and short arrays, ids out of range, tables that point anywhere. Each is
  * refused with a message or has the behaviour that generate/tokenizer.h names. */
-#include "tests/unit/base/unit.h"
+#include "tests/unit/generate/context_unit.h"
 
 #include <math.h>
 
 #include "generate/generate.h"
 #include "tests/support/tiny_tokenizer.h"
-
-static satchel_context *context;
-
-static int open_context(void **state) {
-    return sat_context_open(&context, NULL, NULL);
-}
-
-static int close_context(void **state) {
-    sat_context_release(context);
-    return 0;
-}
 
 /* Closes the writer and opens what it wrote. The tokens of `text` go to `tokens` if that works. */
 static satchel_status try_file(gguf_writer *writer, const char *text, sat_tokens *tokens,

@@ -2,7 +2,7 @@
 #ifndef SATCHEL_TESTS_UNIT_RETRIEVAL_READING_H
 #define SATCHEL_TESTS_UNIT_RETRIEVAL_READING_H
 
-#include "tests/unit/base/unit.h"
+#include "tests/unit/retrieval/context_unit.h"
 
 #include "retrieval/document.h"
 #include "retrieval/terms.h"
@@ -92,24 +92,6 @@ static inline void expect_refused(satchel_context *context, const char *type, co
     if (!strstr(error.message, says))
         fail_msg("\"%s\" does not name %s", error.message, says);
     sat_document_free(&document);
-}
-
-static inline int open_context(void **state) {
-    satchel_context_options options;
-    sat_options_init(&options, sizeof options);
-    options.threads = 1;
-    satchel_context *context = NULL;
-    if (sat_context_open(&context, &options, NULL))
-        return -1;
-    *state = context;
-    return 0;
-}
-
-static inline int close_context(void **state) {
-    satchel_context *context = *state;
-    uint64_t left = context->memory.now;
-    sat_context_release(context);
-    return left > 4096; /* the context itself */
 }
 
 #endif

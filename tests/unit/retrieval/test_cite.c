@@ -1,14 +1,6 @@
 /* Citations in a text that grows: what counts as a marker, which range it stands for, what bears it
  * out; the same for every way of cutting the text into pieces. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tests/unit/retrieval/context_unit.h"
 
 #include "retrieval/cite.h"
 
@@ -301,16 +293,6 @@ static void an_earlier_answer_loses_its_markers(void **state) {
         free(exact);
         sat_buffer_free(&out);
     }
-}
-
-static int open_context(void **state) {
-    satchel_context_options options = {.struct_size = sizeof options, .threads = 1};
-    return sat_context_open((satchel_context **)state, &options, NULL);
-}
-
-static int close_context(void **state) {
-    sat_context_release(*state);
-    return 0;
 }
 
 int main(void) {

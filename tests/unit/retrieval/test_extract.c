@@ -1,11 +1,6 @@
 /* Sentences that answer: scores and confidence against values computed by hand, what counts as covered, and
  * what is not quoted twice. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/unit/retrieval/context_unit.h"
 
 #include <math.h>
 #include <string.h>
@@ -264,15 +259,6 @@ static void nothing_gives_nothing(void **state) {
     extract(&a);
     expect_confidence(&a, 0);
     done(&a);
-}
-
-static int open_context(void **state) {
-    return sat_context_open((satchel_context **)state, NULL, NULL);
-}
-
-static int close_context(void **state) {
-    sat_context_release(*state);
-    return 0;
 }
 
 int main(void) {

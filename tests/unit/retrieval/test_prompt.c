@@ -1,14 +1,6 @@
 /* Prompts: what is read and refused, what placeholders become, and that no text of a document can
  * close its fence. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tests/unit/retrieval/context_unit.h"
 
 #include "retrieval/prompt.h"
 #include "retrieval/search.h"
@@ -296,16 +288,6 @@ static void wrong_histories_are_refused(void **state) {
     assert_int_equal(sat_history_read(&history, memory, NULL, NULL), SATCHEL_OK);
     assert_int_equal(sat_history_read(&history, memory, "", NULL), SATCHEL_OK);
     assert_int_equal(history.count, 0);
-}
-
-static int open_context(void **state) {
-    satchel_context_options options = {.struct_size = sizeof options, .threads = 1};
-    return sat_context_open((satchel_context **)state, &options, NULL);
-}
-
-static int close_context(void **state) {
-    sat_context_release(*state);
-    return 0;
 }
 
 int main(void) {

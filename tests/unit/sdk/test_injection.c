@@ -1,14 +1,6 @@
 /* What a document says cannot change the prompt around it: whatever stands in a passage or a title, the
  * tokens before and behind are the same, and no special token comes to those of the template. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tests/unit/retrieval/context_unit.h"
 
 #include "retrieval/prompt.h"
 #include "retrieval/search.h"
@@ -263,16 +255,6 @@ static void fifty_documents_are_hostile(void **state) {
     for (size_t i = 0; i < HOSTILE; i++)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(hostile[i], hostile[j]);
-}
-
-static int open_context(void **state) {
-    satchel_context_options options = {.struct_size = sizeof options, .threads = 1};
-    return sat_context_open((satchel_context **)state, &options, NULL);
-}
-
-static int close_context(void **state) {
-    sat_context_release(*state);
-    return 0;
 }
 
 int main(void) {
