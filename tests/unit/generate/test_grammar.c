@@ -1,27 +1,7 @@
 /* Masks beside matching byte by byte, on small vocabularies; closing in time. */
-#include "tests/unit/generate/context_unit.h"
-
-#include "generate/grammar.h"
-
-static satchel_error error;
+#include "tests/unit/generate/words.h"
 
 /* All printable bytes, some others, some words; the last token is an end. */
-enum { WORDS = 400 };
-typedef struct words {
-    char bytes[WORDS][16];
-    const char *text[WORDS];
-    size_t lengths[WORDS];
-    bool ends[WORDS];
-    size_t count;
-} words;
-
-static void add_word(words *all, const char *text, size_t length) {
-    memcpy(all->bytes[all->count], text, length);
-    all->text[all->count] = all->bytes[all->count];
-    all->lengths[all->count] = length;
-    all->ends[all->count++] = false;
-}
-
 static void make_words(words *all) {
     static const char *const more[] = {
         "{\"",      "\"}",  "\":", "\", \"", "\",\"", "name", "na",       "\"name\"", "a\"",
@@ -30,41 +10,14 @@ static void make_words(words *all) {
         "\xE6\x97", "\\n",  "\\u", "\\",     "a\\",   "  ",   ": ",       ", ",       "x\ny",
         "-1",       "e+",   "1.",  "00",     "\"\"",  "{}",   "[]",       "((",       "))",
         "aaaaaa",   "bbbb", "ba",  "hello",  "\"he",  "ld\"", "\xF0\x9F", "name\"",   "nam"};
-    memset(all, 0, sizeof *all);
-    for (int byte = 0; byte < 256; byte++) {
-        char c = (char)byte;
-        add_word(all, &c, 1);
-    }
-    for (size_t i = 0; i < SAT_COUNT(more); i++)
-        add_word(all, more[i], strlen(more[i]));
-    add_word(all, "</s>", 4);
-    all->ends[all->count - 1] = true;
-}
-
-static sat_lexicon *open_words(const words *all) {
-    sat_lexicon *lexicon = NULL;
-    assert_int_equal(sat_lexicon_from_bytes(&lexicon, context, all->text, all->lengths, all->ends,
-                                            all->count, &error),
-                     SATCHEL_OK);
-    return lexicon;
+    begin_words(all, more, SAT_COUNT(more));
+    end_words(all);
 }
 
 static sat_lexicon *open_bytes(void) {
     static words bytes;
     make_words(&bytes);
-    bytes.count = 256;
-    return open_words(&bytes);
-}
-
-static sat_grammar *compile(const char *text) {
-    sat_grammar *grammar = NULL;
-    satchel_status status =
-        strstr(text, "::=")
-            ? sat_grammar_from_gbnf(&grammar, context, text, strlen(text), &error)
-            : sat_grammar_from_schema(&grammar, context, text, strlen(text), &error);
-    if (status)
-        fail_msg("%s: %s", text, error.message);
-    return grammar;
+    return open_words(&bytes, 256);
 }
 
 static const char *const grammars[] = {
@@ -87,7 +40,7 @@ static const char *const grammars[] = {
 static void masks_equal_matching(void **state) {
     static words all;
     make_words(&all);
-    sat_lexicon *lexicon = open_words(&all), *bytes = open_bytes();
+    sat_lexicon *lexicon = open_words(&all, all.count), *bytes = open_bytes();
     uint32_t random = 7;
     for (size_t g = 0; g < SAT_COUNT(grammars); g++) {
         sat_grammar *grammar = compile(grammars[g]);
@@ -138,7 +91,7 @@ static void masks_equal_matching(void **state) {
 static void budgets_are_kept(void **state) {
     static words all;
     make_words(&all);
-    sat_lexicon *lexicon = open_words(&all);
+    sat_lexicon *lexicon = open_words(&all, all.count);
     uint32_t random = 11;
     for (size_t g = 0; g < SAT_COUNT(grammars); g++) {
         sat_grammar *grammar = compile(grammars[g]);

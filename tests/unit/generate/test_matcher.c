@@ -2,30 +2,11 @@
  * Masks beside taking each token, with budgets; masks and places kept and forgotten; allocations
  * that fail; a small stack.
  */
-#include "tests/unit/generate/context_unit.h"
+#include "tests/unit/generate/words.h"
 
 #include <pthread.h>
 
-#include "generate/grammar.h"
 #include "generate/sampler.h"
-
-static satchel_error error;
-
-enum { WORDS = 560, WORD = 48 };
-typedef struct words {
-    char bytes[WORDS][WORD];
-    const char *text[WORDS];
-    size_t lengths[WORDS];
-    bool ends[WORDS];
-    size_t count;
-} words;
-
-static void add_word(words *all, const char *text, size_t length) {
-    memcpy(all->bytes[all->count], text, length);
-    all->text[all->count] = all->bytes[all->count];
-    all->lengths[all->count] = length;
-    all->ends[all->count++] = false;
-}
 
 /* All bytes, words inside and across every alphabet, words longer than any alphabet looks; the last
  * is an end. */
@@ -100,40 +81,12 @@ static void make_words(words *all) {
                                        "                                        ",
                                        "                                \"",
                                        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa."};
-    memset(all, 0, sizeof *all);
-    for (int byte = 0; byte < 256; byte++) {
-        char c = (char)byte;
-        add_word(all, &c, 1);
-    }
-    for (size_t i = 0; i < SAT_COUNT(more); i++)
-        add_word(all, more[i], strlen(more[i]));
+    begin_words(all, more, SAT_COUNT(more));
     for (int i = 0; i < 130; i++) { /* enough behind one byte to be kept */
         char word[4] = {'.', (char)('a' + i % 26), (char)('a' + i / 26), 0};
         add_word(all, word, 3);
     }
-    add_word(all, "</s>", 4);
-    all->ends[all->count - 1] = true;
-}
-
-static sat_lexicon *open_words(const words *all, size_t count) {
-    sat_lexicon *lexicon = NULL;
-    assert_int_equal(sat_lexicon_from_bytes(&lexicon, context, all->text, all->lengths, all->ends,
-                                            count, &error),
-                     SATCHEL_OK);
-    return lexicon;
-}
-
-static satchel_status compile_in(satchel_context *where, sat_grammar **grammar, const char *text,
-                                 satchel_error *why) {
-    return strstr(text, "::=") ? sat_grammar_from_gbnf(grammar, where, text, strlen(text), why)
-                               : sat_grammar_from_schema(grammar, where, text, strlen(text), why);
-}
-
-static sat_grammar *compile(const char *text) {
-    sat_grammar *grammar = NULL;
-    if (compile_in(context, &grammar, text, &error))
-        fail_msg("%s: %s", text, error.message);
-    return grammar;
+    end_words(all);
 }
 
 static sat_matcher *open_matcher(const sat_grammar *grammar, const sat_lexicon *lexicon,
