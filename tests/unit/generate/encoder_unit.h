@@ -6,6 +6,7 @@
 #include "tests/unit/generate/context_unit.h"
 
 #include "tests/support/tiny_model.h"
+#include "tests/unit/base/failing.h"
 
 static inline sat_encoder *open_shape(const tiny_shape *shape, const sat_encoder_options *options) {
     sat_encoder *encoder;
@@ -23,6 +24,48 @@ static inline satchel_text text_of(const char *text) {
 static inline void embed_one(sat_encoder *encoder, int32_t role, const char *text, float *out) {
     satchel_text given = text_of(text);
     assert_int_equal(sat_encoder_embed(encoder, role, &given, 1, out, NULL, NULL), SATCHEL_OK);
+}
+
+typedef struct model_bytes {
+    uint8_t *data;
+    size_t size;
+} model_bytes;
+
+/* All that an encoder does, once. */
+static inline satchel_status use_encoder(failing *f, void *user) {
+    const model_bytes *bytes = user;
+    const satchel_text texts[2] = {text_of("hello world"), text_of("the")};
+    sat_mapping mapping;
+    sat_encoder *encoder = NULL;
+    satchel_error error = {0};
+    satchel_model_info info;
+    float out[2 * 64], share;
+    int32_t ids[8];
+    size_t count;
+    assert_true(tiny_mapping(&mapping, f->context, bytes->data, bytes->size));
+    failing_begin(f);
+    satchel_status status = sat_encoder_open(&encoder, f->context, &mapping, "full", NULL, &error);
+    if (!status) {
+        sat_encoder_info(encoder, &info);
+        assert_true(info.dimension <= 64);
+        status = sat_encoder_embed(encoder, 1, texts, 2, out, NULL, &error);
+    }
+    if (!status)
+        status = sat_encoder_coverage(encoder, texts[0].data, texts[0].length, &share, &error);
+    if (!status)
+        status =
+            sat_encoder_tokenize(encoder, texts[0].data, texts[0].length, ids, 8, &count, &error);
+    assert_int_equal(error.code, status);
+    sat_encoder_close(&encoder);
+    return status;
+}
+
+/* Where a buffer cannot grow by half it takes what it needs: not every failure is an error. */
+static inline void survive_failed_allocations(const tiny_shape *shape) {
+    model_bytes bytes;
+    bytes.data = tiny_model_bytes(shape, &bytes.size);
+    assert_true(fail_allocations(true, use_encoder, &bytes) > 20);
+    free(bytes.data);
 }
 
 #endif

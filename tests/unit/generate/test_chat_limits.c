@@ -1,5 +1,6 @@
 /* Chat templates that mean harm: nesting, steps, memory, output. All end with LIMIT on a small
  * stack, and a failing allocation at any place leaves nothing behind. */
+#include "tests/unit/base/failing.h"
 #include "tests/unit/generate/chat_unit.h"
 
 #include <pthread.h>
@@ -180,42 +181,28 @@ static void a_small_stack_suffices(void **state) {
     pthread_attr_destroy(&attributes);
 }
 
-static void a_failing_allocation_leaves_nothing_behind(void **state) {
+static satchel_status open_and_render(failing *f, void *user) {
     static const char source[] = "{% macro m(a, b=[1]) %}<{{ a }}{{ caller() }}>{% endmacro %}{% "
                                  "for m_ in messages if m_.role %}"
                                  "{% set t %}{{ m_.content|trim|upper ~ loop.index }}{% endset "
                                  "%}{% call m(t) %}{{ m_|tojson }}{% endcall %}"
                                  "{{ t.split('|')|join(',') }}{% endfor %}{{ {'a': tools, 'b': [1, "
                                  "2]|map('string')|list} }}";
-    test_allocator test = {0};
-    satchel_allocator table = test_allocator_table(&test);
-    satchel_context_options options = {
-        .struct_size = sizeof options, .allocator = &table, .threads = 1};
-    for (size_t fail = 1;; fail++) {
-        satchel_context *small = NULL;
-        sat_chat_template *chat = NULL;
-        sat_chat_output out = {0};
-        satchel_error why;
-        test.fail_at = 0;
-        assert_int_equal(sat_context_open(&small, &options, NULL), SATCHEL_OK);
-        test.calls = 0;
-        test.fail_at = fail;
-        sat_chat_input input = input_of(MESSAGES);
-        satchel_status status = sat_chat_open(&chat, small, source, strlen(source), &why);
-        if (!status)
-            status = sat_chat_render(chat, &input, &out, &why);
-        bool failed = test.calls >= fail;
-        sat_chat_output_free(&out);
-        sat_chat_close(&chat);
-        sat_context_release(small);
-        assert_allocator_clean(&test);
-        assert_true(status == SATCHEL_OK || status == SATCHEL_OUT_OF_MEMORY);
-        if (!failed) {
-            assert_int_equal(status, SATCHEL_OK);
-            assert_true(fail > 20);
-            break;
-        }
-    }
+    sat_chat_template *chat = NULL;
+    sat_chat_output out = {0};
+    satchel_error why;
+    sat_chat_input input = input_of(MESSAGES);
+    failing_begin(f);
+    satchel_status status = sat_chat_open(&chat, f->context, source, strlen(source), &why);
+    if (!status)
+        status = sat_chat_render(chat, &input, &out, &why);
+    sat_chat_output_free(&out);
+    sat_chat_close(&chat);
+    return status;
+}
+
+static void a_failing_allocation_leaves_nothing_behind(void **state) {
+    assert_true(fail_allocations(true, open_and_render, NULL) > 20);
 }
 
 int main(void) {

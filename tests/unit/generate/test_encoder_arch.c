@@ -377,41 +377,7 @@ static void damaged_files_are_survived(void **state) {
 static void every_failed_allocation_is_survived(void **state) {
     const tiny_shape shape = {
         .arch = "gemma-embedding", .unigram = true, .type = 8, .window = 8, .dense = 96};
-    size_t size, k = 1;
-    uint8_t *bytes = tiny_model_bytes(&shape, &size);
-    const satchel_text texts[2] = {text_of("hello world"), text_of("the")};
-    satchel_status status = SATCHEL_OUT_OF_MEMORY;
-    for (; status == SATCHEL_OUT_OF_MEMORY; k++) {
-        test_allocator test = {0};
-        satchel_allocator table = test_allocator_table(&test);
-        satchel_context_options options = {
-            .struct_size = sizeof options, .allocator = &table, .threads = 1};
-        satchel_context *failing;
-        sat_mapping mapping;
-        sat_encoder *encoder = NULL;
-        satchel_error error = {0};
-        float out[2 * D], share;
-        int32_t ids[8];
-        size_t count;
-        assert_int_equal(sat_context_open(&failing, &options, NULL), SATCHEL_OK);
-        assert_true(tiny_mapping(&mapping, failing, bytes, size));
-        test.fail_at = test.calls + k;
-        status = sat_encoder_open(&encoder, failing, &mapping, "full", NULL, &error);
-        if (!status)
-            status = sat_encoder_embed(encoder, 1, texts, 2, out, NULL, &error);
-        if (!status)
-            status = sat_encoder_coverage(encoder, texts[0].data, texts[0].length, &share, &error);
-        if (!status)
-            status = sat_encoder_tokenize(encoder, texts[0].data, texts[0].length, ids, 8, &count,
-                                          &error);
-        assert_int_equal(error.code, status);
-        sat_encoder_close(&encoder);
-        sat_context_release(failing);
-        assert_allocator_clean(&test);
-    }
-    assert_int_equal(status, SATCHEL_OK);
-    assert_true(k > 20);
-    free(bytes);
+    survive_failed_allocations(&shape);
 }
 
 int main(void) {

@@ -362,37 +362,8 @@ static void weights_that_are_not_numbers_are_reported(void **state) {
 /* ------------------------------------------------------------------ memory */
 
 static void every_failed_allocation_is_survived(void **state) {
-    tiny_shape shape = {.type = 8, .query_prefix = "query: "};
-    size_t size, k = 1;
-    uint8_t *bytes = tiny_model_bytes(&shape, &size);
-    satchel_text texts[2] = {text_of("hello world"), text_of("the")};
-    satchel_status status = SATCHEL_OUT_OF_MEMORY;
-    for (; status == SATCHEL_OUT_OF_MEMORY; k++) {
-        test_allocator test = {0};
-        satchel_allocator table = test_allocator_table(&test);
-        satchel_context_options options = {
-            .struct_size = sizeof options, .allocator = &table, .threads = 1};
-        satchel_context *failing;
-        sat_mapping mapping;
-        sat_encoder *encoder = NULL;
-        satchel_error error = {0};
-        float out[2 * D], share;
-        assert_int_equal(sat_context_open(&failing, &options, NULL), SATCHEL_OK);
-        assert_true(tiny_mapping(&mapping, failing, bytes, size));
-        test.fail_at = test.calls + k;
-        status = sat_encoder_open(&encoder, failing, &mapping, "full", NULL, &error);
-        if (!status)
-            status = sat_encoder_embed(encoder, 1, texts, 2, out, NULL, &error);
-        if (!status)
-            status = sat_encoder_coverage(encoder, texts[0].data, texts[0].length, &share, &error);
-        assert_int_equal(error.code, status);
-        sat_encoder_close(&encoder);
-        sat_context_release(failing);
-        assert_allocator_clean(&test);
-    }
-    assert_int_equal(status, SATCHEL_OK);
-    assert_true(k > 20);
-    free(bytes);
+    const tiny_shape shape = {.type = 8, .query_prefix = "query: "};
+    survive_failed_allocations(&shape);
 }
 
 static void the_memory_limit_names_the_need(void **state) {

@@ -1,5 +1,6 @@
 /* Runs that are cancelled, that run out of memory, and on a small stack: an error, nothing lost,
  * nothing leaked. */
+#include "tests/unit/base/failing.h"
 #include "tests/unit/generate/generator_unit.h"
 
 #include <pthread.h>
@@ -105,8 +106,14 @@ static const char *const stops[] = {"never"};
 static const char messages[] = "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
                                "\"hello\",\"apart\":true}]}]";
 
+typedef struct file {
+    uint8_t *bytes;
+    size_t size;
+} file;
+
 /* All that a generator does, once. */
-static satchel_status use_all(satchel_context *on, const uint8_t *bytes, size_t size) {
+static satchel_status use_all(failing *f, void *user) {
+    const file *tiny = user;
     satchel_generate_options options = {.struct_size = sizeof options,
                                         .max_tokens = 30,
                                         .schema = "{\"type\":\"boolean\"}",
@@ -120,11 +127,14 @@ static satchel_status use_all(satchel_context *on, const uint8_t *bytes, size_t 
     sat_generator *generator = NULL;
     sat_tokens prompt = {0};
     sat_stream *stream = NULL;
-    if (!tiny_mapping(&mapping, on, bytes, size))
+    failing_begin(f);
+    memset(&error, 0, sizeof error);
+    if (!tiny_mapping(&mapping, f->context, tiny->bytes, tiny->size))
         return SATCHEL_OUT_OF_MEMORY;
-    satchel_status status = sat_gguf_set_open_mapped(&files, on, &mapping, 1, "tiny.gguf", &error);
+    satchel_status status =
+        sat_gguf_set_open_mapped(&files, f->context, &mapping, 1, "tiny.gguf", &error);
     if (!status)
-        status = sat_generator_open(&generator, on, files, "tiny.gguf", NULL, &error);
+        status = sat_generator_open(&generator, f->context, files, "tiny.gguf", NULL, &error);
     if (status)
         return status;
     status =
@@ -145,32 +155,12 @@ static satchel_status use_all(satchel_context *on, const uint8_t *bytes, size_t 
     return status;
 }
 
+/* A template that cannot be tried is taken as it is. */
 static void each_allocation_may_fail(void **state) {
-    size_t size;
-    uint8_t *bytes = tiny_generator_bytes(NULL, &size);
-    bool finished = false;
-    size_t fail_at = 1;
-    for (; !finished; fail_at++) {
-        test_allocator test = {0};
-        satchel_allocator table = test_allocator_table(&test);
-        satchel_context_options options = {
-            .struct_size = sizeof options, .allocator = &table, .threads = 1};
-        satchel_context *on;
-        assert_int_equal(sat_context_open(&on, &options, NULL), SATCHEL_OK);
-        test.calls = 0;
-        test.fail_at = fail_at;
-        memset(&error, 0, sizeof error);
-        satchel_status status = use_all(on, bytes, size);
-        finished = test.calls < fail_at;
-        if (finished)
-            assert_int_equal(status, SATCHEL_OK);
-        else if (status) /* a template that cannot be tried is taken as it is */
-            assert_int_equal(status, SATCHEL_OUT_OF_MEMORY);
-        sat_context_release(on);
-        assert_allocator_clean(&test);
-    }
-    assert_true(fail_at > 60);
-    free(bytes);
+    file tiny;
+    tiny.bytes = tiny_generator_bytes(NULL, &tiny.size);
+    assert_true(fail_allocations(true, use_all, &tiny) > 60);
+    free(tiny.bytes);
 }
 
 /* ------------------------------------------------------------------ stack */

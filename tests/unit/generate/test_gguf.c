@@ -3,6 +3,7 @@
 
 #include "tests/support/gguf_writer.h"
 #include "tests/support/tiny_model.h"
+#include "tests/unit/base/failing.h"
 
 /* Ends the writer and opens what it wrote. */
 static satchel_status open_written(gguf_writer *writer, sat_gguf **gguf, uint8_t **bytes,
@@ -448,29 +449,28 @@ static void every_flipped_byte_is_read_or_refused(void **state) {
     free(bytes);
 }
 
-static void every_failed_allocation_is_survived(void **state) {
+typedef struct file {
+    uint8_t *bytes;
     size_t size;
-    uint8_t *bytes = sample(&size);
-    satchel_status status = SATCHEL_OUT_OF_MEMORY;
-    size_t k = 1;
-    for (; status == SATCHEL_OUT_OF_MEMORY; k++) {
-        test_allocator test = {0};
-        satchel_allocator table = test_allocator_table(&test);
-        satchel_context_options options = {.struct_size = sizeof options, .allocator = &table};
-        satchel_context *failing;
-        sat_gguf *gguf;
-        satchel_error error = {0};
-        assert_int_equal(sat_context_open(&failing, &options, NULL), SATCHEL_OK);
-        test.fail_at = test.calls + k;
-        status = sat_gguf_open(&gguf, failing, bytes, size, "full", &error);
-        assert_int_equal(error.code, status);
-        sat_gguf_close(&gguf);
-        sat_context_release(failing);
-        assert_allocator_clean(&test);
-    }
-    assert_int_equal(status, SATCHEL_OK);
-    assert_true(k > 5);
-    free(bytes);
+} file;
+
+static satchel_status open_file(failing *f, void *user) {
+    const file *sampled = user;
+    sat_gguf *gguf;
+    failing_begin(f);
+    satchel_error error = {0};
+    satchel_status status =
+        sat_gguf_open(&gguf, f->context, sampled->bytes, sampled->size, "full", &error);
+    assert_int_equal(error.code, status);
+    sat_gguf_close(&gguf);
+    return status;
+}
+
+static void every_failed_allocation_is_survived(void **state) {
+    file sampled;
+    sampled.bytes = sample(&sampled.size);
+    assert_true(fail_allocations(false, open_file, &sampled) > 5);
+    free(sampled.bytes);
 }
 
 int main(void) {

@@ -5,6 +5,7 @@
 
 #include "generate/generate.h"
 #include "tests/support/gguf_writer.h"
+#include "tests/unit/base/failing.h"
 
 static char folder[] = "/tmp/satchel-set-XXXXXX";
 
@@ -227,27 +228,19 @@ static void mappings_are_taken_over(void **state) {
                      SATCHEL_INVALID_ARGUMENT);
 }
 
+static satchel_status open_set(failing *f, void *user) {
+    sat_gguf_set *set;
+    satchel_error error;
+    failing_begin(f);
+    satchel_status status = sat_gguf_set_open(&set, f->context, path_of(part_name(0, 3)), &error);
+    assert_true((status == SATCHEL_OK) == (set != NULL));
+    sat_gguf_set_close(&set);
+    return status;
+}
+
 static void every_failed_allocation_is_survived(void **state) {
-    satchel_status status = SATCHEL_OUT_OF_MEMORY;
-    size_t k = 1;
     save_all(good, 3);
-    for (; status == SATCHEL_OUT_OF_MEMORY; k++) {
-        test_allocator test = {0};
-        satchel_allocator table = test_allocator_table(&test);
-        satchel_context_options options = {.struct_size = sizeof options, .allocator = &table};
-        satchel_context *failing;
-        sat_gguf_set *set;
-        satchel_error error;
-        assert_int_equal(sat_context_open(&failing, &options, NULL), SATCHEL_OK);
-        test.fail_at = test.calls + k;
-        status = sat_gguf_set_open(&set, failing, path_of(part_name(0, 3)), &error);
-        assert_true((status == SATCHEL_OK) == (set != NULL));
-        sat_gguf_set_close(&set);
-        sat_context_release(failing);
-        assert_allocator_clean(&test);
-    }
-    assert_int_equal(status, SATCHEL_OK);
-    assert_true(k > 10);
+    assert_true(fail_allocations(false, open_set, NULL) > 10);
     remove_all(3);
 }
 

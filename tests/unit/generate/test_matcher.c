@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "generate/sampler.h"
+#include "tests/unit/base/failing.h"
 
 /* All bytes, words inside and across every alphabet, words longer than any alphabet looks; the last
  * is an end. */
@@ -329,9 +330,19 @@ static void a_small_stack_suffices(void **state) {
     pthread_attr_destroy(&attributes);
 }
 
+typedef struct trial {
+    words all;
+    const char *text;
+} trial;
+
 /* Compiles, opens, masks, samples and closes; the first failure's status. */
-static satchel_status everything(satchel_context *where, const words *all, const char *text,
-                                 satchel_error *why) {
+static satchel_status everything(failing *f, void *user) {
+    const trial *now = user;
+    const words *all = &now->all;
+    satchel_context *where = f->context;
+    satchel_error unused, *why = &unused;
+    f->for_good = f->k % 2;
+    failing_begin(f);
     sat_grammar *grammar = NULL;
     sat_lexicon *lexicon = NULL;
     sat_matcher *matcher = NULL;
@@ -344,7 +355,7 @@ static satchel_status everything(satchel_context *where, const words *all, const
                              .bias_tokens = biased,
                              .biases = biases,
                              .bias_count = 1};
-    satchel_status status = compile_in(where, &grammar, text, why);
+    satchel_status status = compile_in(where, &grammar, now->text, why);
     if (!status)
         status = sat_lexicon_from_bytes(&lexicon, where, all->text, all->lengths, all->ends,
                                         all->count, why);
@@ -377,33 +388,12 @@ static void a_failing_allocation_leaves_nothing_behind(void **state) {
         "\"}},"
         "\"required\":[\"ab\"],\"additionalProperties\":{\"type\":[\"integer\",\"null\"]}}",
         "root ::= (\"a\" | [^\"é]{2,5} | root2)+\nroot2 ::= \"(\" root \")\""};
-    static words all;
-    make_words(&all);
-    test_allocator test = {0};
-    satchel_allocator table = test_allocator_table(&test);
-    satchel_context_options options = {
-        .struct_size = sizeof options, .allocator = &table, .threads = 1};
-    for (size_t g = 0; g < SAT_COUNT(texts); g++)
-        for (size_t fail = 1;; fail++) {
-            satchel_context *small = NULL;
-            satchel_error why = {0};
-            test.fail_at = 0;
-            test.fail_after = fail % 2;
-            assert_int_equal(sat_context_open(&small, &options, NULL), SATCHEL_OK);
-            test.calls = 0;
-            test.fail_at = fail;
-            satchel_status status = everything(small, &all, texts[g], &why);
-            bool failed = test.calls >= fail;
-            sat_context_release(small);
-            assert_allocator_clean(&test);
-            if (status != SATCHEL_OK && status != SATCHEL_OUT_OF_MEMORY)
-                fail_msg("allocation %zu: %s", fail, why.message);
-            if (failed)
-                continue;
-            assert_int_equal(status, SATCHEL_OK);
-            assert_true(fail > 40);
-            break;
-        }
+    static trial now;
+    make_words(&now.all);
+    for (size_t g = 0; g < SAT_COUNT(texts); g++) {
+        now.text = texts[g];
+        assert_true(fail_allocations(true, everything, &now) > 40);
+    }
 }
 
 int main(void) {

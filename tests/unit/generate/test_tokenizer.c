@@ -1,6 +1,6 @@
 /* Tokenizers on small vocabularies: what each kind does to words, what special tokens are, how text comes
  * back, and texts made to hurt. Whole vocabularies beside llama.cpp: tests/peers. */
-#include "tests/unit/base/unit.h"
+#include "tests/unit/base/failing.h"
 
 #include "generate/generate.h"
 #include "tests/support/tiny_model.h"
@@ -377,37 +377,38 @@ static void long_stretches_merge_like_short_ones(void **state) {
     close_kind(&it);
 }
 
-static void every_failed_allocation_is_reported(void **state) {
+typedef struct file {
+    uint8_t *bytes;
+    size_t size;
+} file;
+
+static satchel_status use_tokenizer(failing *f, void *user) {
     static const char text[] =
         "hello  world\xFF</s> aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const file *vocabulary = user;
+    sat_gguf *gguf;
+    sat_tokenizer *tokenizer = NULL;
+    sat_tokens tokens = {0};
+    sat_text_part part = {.text = text, .length = sizeof text - 1, .trusted = true};
+    assert_int_equal(
+        sat_gguf_open(&gguf, f->context, vocabulary->bytes, vocabulary->size, "t", NULL), 0);
+    f->for_good = true;
+    failing_begin(f);
+    satchel_status status = sat_tokenizer_open(&tokenizer, f->context, gguf, NULL);
+    if (!status)
+        status = sat_tokenizer_encode(tokenizer, &part, 1, 1, &tokens, NULL);
+    sat_tokens_free(&tokens);
+    sat_tokenizer_close(&tokenizer);
+    sat_gguf_close(&gguf);
+    return status;
+}
+
+static void every_failed_allocation_is_reported(void **state) {
     for (int kind = 0; kind < TINY_KINDS; kind++) {
-        size_t size;
-        uint8_t *bytes = tiny_tokenizer_bytes(kind, NULL, &size);
-        bool done = false;
-        for (size_t k = 1; !done; k++) {
-            test_allocator allocator = {.fail_after = true};
-            satchel_allocator table = test_allocator_table(&allocator);
-            satchel_context_options options = {.struct_size = sizeof options, .allocator = &table};
-            satchel_context *context;
-            sat_gguf *gguf;
-            sat_tokenizer *tokenizer = NULL;
-            sat_tokens tokens = {0};
-            sat_text_part part = {.text = text, .length = sizeof text - 1, .trusted = true};
-            assert_int_equal(sat_context_open(&context, &options, NULL), 0);
-            assert_int_equal(sat_gguf_open(&gguf, context, bytes, size, "t", NULL), 0);
-            allocator.fail_at = allocator.calls + k;
-            satchel_status status = sat_tokenizer_open(&tokenizer, context, gguf, NULL);
-            if (!status)
-                status = sat_tokenizer_encode(tokenizer, &part, 1, 1, &tokens, NULL);
-            done = allocator.calls < allocator.fail_at;
-            assert_int_equal(status, done ? SATCHEL_OK : SATCHEL_OUT_OF_MEMORY);
-            sat_tokens_free(&tokens);
-            sat_tokenizer_close(&tokenizer);
-            sat_gguf_close(&gguf);
-            sat_context_release(context);
-            assert_allocator_clean(&allocator);
-        }
-        free(bytes);
+        file vocabulary;
+        vocabulary.bytes = tiny_tokenizer_bytes(kind, NULL, &vocabulary.size);
+        fail_allocations(false, use_tokenizer, &vocabulary);
+        free(vocabulary.bytes);
     }
 }
 

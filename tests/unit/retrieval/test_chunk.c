@@ -1,4 +1,5 @@
 /* Chunks: where documents are cut. */
+#include "tests/unit/base/failing.h"
 #include "tests/unit/retrieval/reading.h"
 
 /* ------------------------------------------------------------------ helpers */
@@ -572,25 +573,20 @@ static void a_counter_that_fails_stops_it(void **state) {
     sat_document_free(&document);
 }
 
+static satchel_status cut_into_chunks(sat_memory *memory, void *user) {
+    sat_chunk_list list;
+    satchel_status status = sat_chunk_document(&list, memory, user, NULL, 32, NULL);
+    sat_chunk_list_free(&list);
+    return status;
+}
+
 static void memory_failures_are_told(void **state) {
     sat_document document = new_document(*state, "");
     add_heading(&document, 1, "Heading");
     add_sentences(&document, 30, 1);
     add_heading(&document, 2, "Other");
     add_sentences(&document, 30, 2);
-    bool finished = false;
-    for (size_t fail_at = 1; !finished; fail_at++) {
-        test_allocator test = {.fail_at = fail_at, .fail_after = true};
-        satchel_allocator table = test_allocator_table(&test);
-        sat_memory memory;
-        sat_memory_init(&memory, &table, 0);
-        sat_chunk_list list;
-        satchel_status status = sat_chunk_document(&list, &memory, &document, NULL, 32, NULL);
-        finished = test.calls < fail_at;
-        assert_int_equal(status, finished ? SATCHEL_OK : SATCHEL_OUT_OF_MEMORY);
-        sat_chunk_list_free(&list);
-        assert_allocator_clean(&test);
-    }
+    fail_memory(cut_into_chunks, &document);
     sat_document_free(&document);
 }
 

@@ -1,4 +1,5 @@
 /* Keyword search: FTS5 with our tokenizer, and BM25 against a direct computation. */
+#include "tests/unit/base/failing.h"
 #include "tests/unit/retrieval/reading.h"
 
 #include <math.h>
@@ -429,46 +430,41 @@ static void counts_refuse_a_table_that_is_not_ours(void **state) {
     sqlite3_close(db);
 }
 
+static satchel_status use_all(sat_memory *memory, void *user) {
+    sat_terms *terms;
+    sat_query_terms query = {0};
+    sat_bm25 *bm25 = NULL;
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    assert_int_equal(sat_fts_register(db, memory, NULL), SATCHEL_OK);
+    int code = sqlite3_exec(db,
+                            "CREATE VIRTUAL TABLE t USING fts5(a, b, c, tokenize='satchel');"
+                            "INSERT INTO t VALUES('', '', 'caf\xC3\xA9 running')",
+                            NULL, NULL, NULL);
+    satchel_status status = code ? SATCHEL_OUT_OF_MEMORY : SATCHEL_OK;
+    assert_true(code == SQLITE_OK || code == SQLITE_NOMEM);
+    if (sat_terms_open(&terms, memory, NULL))
+        status = SATCHEL_OUT_OF_MEMORY;
+    if (!status)
+        status = sat_query_terms_make(&query, terms, "runs regierung", 14, NULL);
+    if (!status)
+        status = sat_bm25_open(&bm25, memory, &query, NULL);
+    for (size_t r = 0; r < 200 && !status; r++)
+        status = sat_bm25_add(bm25, r, (const float[]){1, 2, 3}, 12, NULL);
+    float lengths[200] = {1}, scores[200];
+    uint8_t joined[200] = {0};
+    const sat_bm25_rows rows = {200, lengths, joined};
+    if (!status)
+        status = sat_bm25_finish(bm25, &rows, scores, NULL, NULL);
+    sat_bm25_close(&bm25);
+    sat_query_terms_free(&query);
+    sat_terms_close(&terms);
+    sqlite3_close(db);
+    return status;
+}
+
 static void memory_failures_are_told(void **state) {
-    bool finished = false;
-    for (size_t fail_at = 1; !finished; fail_at++) {
-        test_allocator test = {.fail_at = fail_at, .fail_after = true};
-        satchel_allocator table = test_allocator_table(&test);
-        sat_memory memory;
-        sat_memory_init(&memory, &table, 0);
-        sat_terms *terms;
-        sat_query_terms query = {0};
-        sat_bm25 *bm25 = NULL;
-        sqlite3 *db;
-        assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
-        assert_int_equal(sat_fts_register(db, &memory, NULL), SATCHEL_OK);
-        int code = sqlite3_exec(db,
-                                "CREATE VIRTUAL TABLE t USING fts5(a, b, c, tokenize='satchel');"
-                                "INSERT INTO t VALUES('', '', 'caf\xC3\xA9 running')",
-                                NULL, NULL, NULL);
-        satchel_status status = code ? SATCHEL_OUT_OF_MEMORY : SATCHEL_OK;
-        assert_true(code == SQLITE_OK || code == SQLITE_NOMEM);
-        if (sat_terms_open(&terms, &memory, NULL))
-            status = SATCHEL_OUT_OF_MEMORY;
-        if (!status)
-            status = sat_query_terms_make(&query, terms, "runs regierung", 14, NULL);
-        if (!status)
-            status = sat_bm25_open(&bm25, &memory, &query, NULL);
-        for (size_t r = 0; r < 200 && !status; r++)
-            status = sat_bm25_add(bm25, r, (const float[]){1, 2, 3}, 12, NULL);
-        float lengths[200] = {1}, scores[200];
-        uint8_t joined[200] = {0};
-        const sat_bm25_rows rows = {200, lengths, joined};
-        if (!status)
-            status = sat_bm25_finish(bm25, &rows, scores, NULL, NULL);
-        finished = test.calls < fail_at;
-        assert_int_equal(status, finished ? SATCHEL_OK : SATCHEL_OUT_OF_MEMORY);
-        sat_bm25_close(&bm25);
-        sat_query_terms_free(&query);
-        sat_terms_close(&terms);
-        sqlite3_close(db);
-        assert_allocator_clean(&test);
-    }
+    fail_memory(use_all, NULL);
 }
 
 int main(void) {

@@ -1,4 +1,5 @@
 /* Where a query matches a text, and the snippet to show. */
+#include "tests/unit/base/failing.h"
 #include "tests/unit/retrieval/reading.h"
 
 /* ------------------------------------------------------------------ helpers */
@@ -157,29 +158,29 @@ static void snippets_keep_their_bounds(void **state) {
     }
 }
 
-static void memory_failures_are_told(void **state) {
-    satchel_context *context = *state;
-    static const char text[] = "one two one two one two one two one two one two one two";
+typedef struct question {
     sat_terms *terms;
     sat_query_terms query;
-    assert_int_equal(sat_terms_open(&terms, &context->memory, NULL), SATCHEL_OK);
-    assert_int_equal(sat_query_terms_make(&query, terms, "two", 3, NULL), SATCHEL_OK);
-    bool finished = false;
-    for (size_t fail_at = 1; !finished; fail_at++) {
-        test_allocator test = {.fail_at = fail_at, .fail_after = true};
-        satchel_allocator table = test_allocator_table(&test);
-        sat_memory memory;
-        sat_memory_init(&memory, &table, 0);
-        sat_matches matches = {0};
-        satchel_status status =
-            sat_matches_find(&matches, &memory, terms, &query, text, strlen(text), NULL);
-        finished = test.calls < fail_at;
-        assert_int_equal(status, finished ? SATCHEL_OK : SATCHEL_OUT_OF_MEMORY);
-        sat_free(&memory, matches.items);
-        assert_allocator_clean(&test);
-    }
-    sat_query_terms_free(&query);
-    sat_terms_close(&terms);
+} question;
+
+static satchel_status find(sat_memory *memory, void *user) {
+    static const char text[] = "one two one two one two one two one two one two one two";
+    const question *asked = user;
+    sat_matches matches = {0};
+    satchel_status status =
+        sat_matches_find(&matches, memory, asked->terms, &asked->query, text, strlen(text), NULL);
+    sat_free(memory, matches.items);
+    return status;
+}
+
+static void memory_failures_are_told(void **state) {
+    satchel_context *context = *state;
+    question asked;
+    assert_int_equal(sat_terms_open(&asked.terms, &context->memory, NULL), SATCHEL_OK);
+    assert_int_equal(sat_query_terms_make(&asked.query, asked.terms, "two", 3, NULL), SATCHEL_OK);
+    fail_memory(find, &asked);
+    sat_query_terms_free(&asked.query);
+    sat_terms_close(&asked.terms);
 }
 
 int main(void) {
