@@ -23,7 +23,7 @@ static inline void fail_memory(satchel_status (*use)(sat_memory *memory, void *u
 typedef struct failing {
     satchel_context *context; /* of this try, with one thread */
     test_allocator allocator;
-    size_t k; /* the allocation that fails */
+    size_t k;      /* the allocation that fails */
     bool for_good; /* and all behind it */
 } failing;
 

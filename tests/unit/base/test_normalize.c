@@ -1,8 +1,8 @@
 /* Normalisation: known pairs, and pieces against utf8proc on the whole text. */
-#include <pthread.h>
 #include <utf8proc.h>
 
 #include "tests/unit/base/failing.h"
+#include "tests/unit/base/small_stack.h"
 
 typedef satchel_status (*normalizer)(sat_buffer *out, const char *text, size_t length);
 
@@ -206,13 +206,7 @@ static void *hostile_thread(void *argument) {
 }
 
 static void a_small_stack_is_enough(void **state) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    pthread_attr_init(&attributes);
-    assert_int_equal(pthread_attr_setstacksize(&attributes, 512 * 1024), 0);
-    assert_int_equal(pthread_create(&thread, &attributes, hostile_thread, NULL), 0);
-    pthread_join(thread, NULL);
-    pthread_attr_destroy(&attributes);
+    on_a_small_stack(hostile_thread, NULL);
 }
 
 static satchel_status fold(sat_memory *memory, void *user) {

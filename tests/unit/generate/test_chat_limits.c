@@ -1,9 +1,8 @@
 /* Chat templates that mean harm: nesting, steps, memory, output. All end with LIMIT on a small
  * stack, and a failing allocation at any place leaves nothing behind. */
 #include "tests/unit/base/failing.h"
+#include "tests/unit/base/small_stack.h"
 #include "tests/unit/generate/chat_unit.h"
-
-#include <pthread.h>
 
 /* `count` times a, then b, then `count` times c. */
 static char *nested(const char *a, const char *b, const char *c, size_t count) {
@@ -165,20 +164,14 @@ static void long_input_is_no_reason_to_stop(void **state) {
     free(text);
 }
 
-static void *on_a_small_stack(void *unused) {
+static void *nest_deeply(void *unused) {
     nesting_is_bounded(NULL);
     values_do_not_lie_in_each_other_without_end(NULL);
     return unused;
 }
 
 static void a_small_stack_suffices(void **state) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    assert_int_equal(pthread_attr_init(&attributes), 0);
-    assert_int_equal(pthread_attr_setstacksize(&attributes, 512 * 1024), 0);
-    assert_int_equal(pthread_create(&thread, &attributes, on_a_small_stack, NULL), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    pthread_attr_destroy(&attributes);
+    on_a_small_stack(nest_deeply, NULL);
 }
 
 static satchel_status open_and_render(failing *f, void *user) {

@@ -1,6 +1,7 @@
 /* Runs that are cancelled, that run out of memory, and on a small stack: an error, nothing lost,
  * nothing leaked. */
 #include "tests/unit/base/failing.h"
+#include "tests/unit/base/small_stack.h"
 #include "tests/unit/generate/generator_unit.h"
 
 #include <pthread.h>
@@ -165,7 +166,7 @@ static void each_allocation_may_fail(void **state) {
 
 /* ------------------------------------------------------------------ stack */
 
-static void *use_on_a_small_stack(void *user) {
+static void *use_it(void *user) {
     sat_generator *generator = user;
     satchel_generate_options options = {
         .struct_size = sizeof options, .max_tokens = 20, .schema = "{}", .temperature = 2};
@@ -189,15 +190,7 @@ static void *use_on_a_small_stack(void *user) {
 
 static void half_a_mebibyte_of_stack_is_enough(void **state) {
     sat_generator *generator = open_generator(NULL, NULL);
-    pthread_attr_t attributes;
-    pthread_t thread;
-    void *failed;
-    assert_int_equal(pthread_attr_init(&attributes), 0);
-    assert_int_equal(pthread_attr_setstacksize(&attributes, 512 * 1024), 0);
-    assert_int_equal(pthread_create(&thread, &attributes, use_on_a_small_stack, generator), 0);
-    assert_int_equal(pthread_join(thread, &failed), 0);
-    assert_null(failed);
-    pthread_attr_destroy(&attributes);
+    assert_null(on_a_small_stack(use_it, generator));
     sat_generator_close(&generator);
 }
 
@@ -206,7 +199,7 @@ static void threads_write_side_by_side(void **state) {
     sat_generator *generator = open_generator(NULL, NULL);
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, use_on_a_small_stack, generator), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, use_it, generator), 0);
     for (int i = 0; i < 4; i++) {
         void *failed;
         assert_int_equal(pthread_join(threads[i], &failed), 0);

@@ -4,10 +4,9 @@
  */
 #include "tests/unit/generate/words.h"
 
-#include <pthread.h>
-
 #include "generate/sampler.h"
 #include "tests/unit/base/failing.h"
+#include "tests/unit/base/small_stack.h"
 
 /* All bytes, words inside and across every alphabet, words longer than any alphabet looks; the last
  * is an end. */
@@ -271,7 +270,7 @@ static void restarting_checks_the_budget(void **state) {
 
 /* ------------------------------------------------------------------ limits */
 
-static void *on_a_small_stack(void *unused) {
+static void *nest_deeply(void *unused) {
     static words all;
     static char text[8192];
     make_words(&all);
@@ -321,13 +320,7 @@ static void *on_a_small_stack(void *unused) {
 }
 
 static void a_small_stack_suffices(void **state) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    assert_int_equal(pthread_attr_init(&attributes), 0);
-    assert_int_equal(pthread_attr_setstacksize(&attributes, 512 * 1024), 0);
-    assert_int_equal(pthread_create(&thread, &attributes, on_a_small_stack, NULL), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    pthread_attr_destroy(&attributes);
+    on_a_small_stack(nest_deeply, NULL);
 }
 
 typedef struct trial {
