@@ -113,6 +113,26 @@ void test_bed_close(test_bed *bed) {
     remove_folder(bed->folder);
 }
 
+static int open_in_state(void **state, bool with_model) {
+    static test_bed bed;
+    test_bed_open(&bed, with_model);
+    *state = &bed;
+    return 0;
+}
+
+int test_with_model(void **state) {
+    return open_in_state(state, true);
+}
+
+int test_without_model(void **state) {
+    return open_in_state(state, false);
+}
+
+int test_done(void **state) {
+    test_bed_close(*state);
+    return 0;
+}
+
 void test_path(const test_bed *bed, const char *name, char out[128]) {
     snprintf(out, 128, "%s/%s", bed->folder, name);
 }

@@ -46,6 +46,13 @@ typedef struct test_bed {
 
 void test_bed_open(test_bed *bed, bool with_model);
 void test_bed_close(test_bed *bed); /* also removes the folder */
+/* Set-ups and the tear-down of a test: a bed in its state, with the model or without one. */
+int test_with_model(void **state);
+int test_without_model(void **state);
+int test_done(void **state);
+#define WITH_MODEL(test) cmocka_unit_test_setup_teardown(test, test_with_model, test_done)
+#define WITHOUT_MODEL(test) cmocka_unit_test_setup_teardown(test, test_without_model, test_done)
+
 void test_path(const test_bed *bed, const char *name, char out[128]);
 void test_write(const char *path, const char *text);
 void test_add(test_bed *bed, const char *id, const char *text);

@@ -521,31 +521,18 @@ static void options_are_checked(void **state) {
     satchel_model_close(&model);
 }
 
-static int with_bed(void **state) {
-    static test_bed bed;
-    test_bed_open(&bed, true);
-    *state = &bed;
-    return 0;
-}
-
-static int without_bed(void **state) {
-    test_bed_close(*state);
-    return 0;
-}
-
 int main(void) {
-#define WITH_BED(test) cmocka_unit_test_setup_teardown(test, with_bed, without_bed)
     const struct CMUnitTest tests[] = {
-        WITH_BED(pieces_become_whole_characters),
-        WITH_BED(a_stop_string_ends_it_across_pieces),
-        WITH_BED(messages_are_plain),
-        WITH_BED(failures_are_told_apart),
-        WITH_BED(calling_back_is_busy),
-        WITH_BED(a_cancel_stops_it),
-        WITH_BED(handles_close_in_any_order),
-        WITH_BED(bad_tables_are_refused_and_destroyed),
-        WITH_BED(what_it_says_of_itself),
-        WITH_BED(options_are_checked),
+        WITH_MODEL(pieces_become_whole_characters),
+        WITH_MODEL(a_stop_string_ends_it_across_pieces),
+        WITH_MODEL(messages_are_plain),
+        WITH_MODEL(failures_are_told_apart),
+        WITH_MODEL(calling_back_is_busy),
+        WITH_MODEL(a_cancel_stops_it),
+        WITH_MODEL(handles_close_in_any_order),
+        WITH_MODEL(bad_tables_are_refused_and_destroyed),
+        WITH_MODEL(what_it_says_of_itself),
+        WITH_MODEL(options_are_checked),
     };
     return cmocka_run_group_tests_name("app generator", tests, NULL, NULL);
 }

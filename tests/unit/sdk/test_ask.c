@@ -421,32 +421,15 @@ static void nothing_is_no_prepared(void **state) {
                      SATCHEL_INVALID_ARGUMENT);
 }
 
-static int setup(void **state) {
-    test_bed *bed = malloc(sizeof *bed);
-    if (!bed)
-        return -1;
-    test_bed_open(bed, true);
-    *state = bed;
-    return 0;
-}
-
-static int teardown(void **state) {
-    test_bed_close(*state);
-    free(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(an_application_s_generator_answers),
-        TEST(options_reach_the_generator),
-        TEST(a_generator_that_fails_or_declines_is_told),
-        TEST(wrong_options_are_refused),
-        TEST(calling_back_is_busy),
-        TEST(a_split_answer_has_the_same_events),
-        TEST(nothing_is_no_prepared),
+        WITH_MODEL(an_application_s_generator_answers),
+        WITH_MODEL(options_reach_the_generator),
+        WITH_MODEL(a_generator_that_fails_or_declines_is_told),
+        WITH_MODEL(wrong_options_are_refused),
+        WITH_MODEL(calling_back_is_busy),
+        WITH_MODEL(a_split_answer_has_the_same_events),
+        WITH_MODEL(nothing_is_no_prepared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

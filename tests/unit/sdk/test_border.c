@@ -231,31 +231,19 @@ static void errors_are_cut_at_a_border(void **state) {
         assert_int_equal(length - (last - 1), 3);
 }
 
-static int with_bed(void **state) {
-    static test_bed bed;
-    test_bed_open(&bed, true);
-    *state = &bed;
-    return 0;
-}
-
-static int without_bed(void **state) {
-    test_bed_close(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(version_is_the_project_s),
         cmocka_unit_test(features_and_status_names),
         cmocka_unit_test(options_are_zero_but_their_size),
         cmocka_unit_test(close_accepts_null),
-        cmocka_unit_test_setup_teardown(nulls_are_refused_by_name, with_bed, without_bed),
-        cmocka_unit_test_setup_teardown(unknown_option_bytes_are_refused, with_bed, without_bed),
-        cmocka_unit_test_setup_teardown(older_shorter_structs_work, with_bed, without_bed),
-        cmocka_unit_test_setup_teardown(values_out_of_range_are_refused, with_bed, without_bed),
-        cmocka_unit_test_setup_teardown(text_must_be_utf8, with_bed, without_bed),
-        cmocka_unit_test_setup_teardown(handles_do_not_survive_fork, with_bed, without_bed),
-        cmocka_unit_test_setup_teardown(errors_are_cut_at_a_border, with_bed, without_bed),
+        WITH_MODEL(nulls_are_refused_by_name),
+        WITH_MODEL(unknown_option_bytes_are_refused),
+        WITH_MODEL(older_shorter_structs_work),
+        WITH_MODEL(values_out_of_range_are_refused),
+        WITH_MODEL(text_must_be_utf8),
+        WITH_MODEL(handles_do_not_survive_fork),
+        WITH_MODEL(errors_are_cut_at_a_border),
     };
     return cmocka_run_group_tests_name("border", tests, NULL, NULL);
 }

@@ -439,41 +439,21 @@ static void without_a_model_keywords_serve(void **state) {
     assert_int_equal(stats.chunks_pending, 0);
 }
 
-static int with_bed(void **state) {
-    static test_bed bed;
-    test_bed_open(&bed, true);
-    *state = &bed;
-    return 0;
-}
-
-static int with_keywords(void **state) {
-    static test_bed bed;
-    test_bed_open(&bed, false);
-    *state = &bed;
-    return 0;
-}
-
-static int without_bed(void **state) {
-    test_bed_close(*state);
-    return 0;
-}
-
 int main(void) {
-#define WITH_BED(test) cmocka_unit_test_setup_teardown(test, with_bed, without_bed)
     const struct CMUnitTest tests[] = {
-        WITH_BED(done_is_given_again),
-        WITH_BED(an_error_is_given_again),
-        WITH_BED(a_stream_keeps_its_store),
-        WITH_BED(generated_answers_need_a_generator),
-        WITH_BED(a_fired_handle_stops_calls),
-        WITH_BED(calling_back_is_busy),
-        WITH_BED(readers_that_call_back_are_busy),
-        WITH_BED(callbacks_run_one_at_a_time),
-        WITH_BED(a_failing_embedder_keeps_the_document),
-        WITH_BED(a_document_s_life),
-        WITH_BED(text_is_kept_byte_for_byte),
-        WITH_BED(roots_are_listed),
-        cmocka_unit_test_setup_teardown(without_a_model_keywords_serve, with_keywords, without_bed),
+        WITH_MODEL(done_is_given_again),
+        WITH_MODEL(an_error_is_given_again),
+        WITH_MODEL(a_stream_keeps_its_store),
+        WITH_MODEL(generated_answers_need_a_generator),
+        WITH_MODEL(a_fired_handle_stops_calls),
+        WITH_MODEL(calling_back_is_busy),
+        WITH_MODEL(readers_that_call_back_are_busy),
+        WITH_MODEL(callbacks_run_one_at_a_time),
+        WITH_MODEL(a_failing_embedder_keeps_the_document),
+        WITH_MODEL(a_document_s_life),
+        WITH_MODEL(text_is_kept_byte_for_byte),
+        WITH_MODEL(roots_are_listed),
+        WITHOUT_MODEL(without_a_model_keywords_serve),
     };
     return cmocka_run_group_tests_name("calls", tests, NULL, NULL);
 }

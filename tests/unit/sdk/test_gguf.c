@@ -326,25 +326,15 @@ static void it_outlives_its_context_handle(void **state) {
     satchel_gguf_close(&gguf);
 }
 
-static int with_bed(void **state) {
-    static test_bed bed;
-    test_bed_open(&bed, false);
-    *state = &bed;
-    return 0;
-}
-
-static int without_bed(void **state) {
-    test_bed_close(*state);
-    return 0;
-}
-
 int main(void) {
-#define WITH_BED(test) cmocka_unit_test_setup_teardown(test, with_bed, without_bed)
     const struct CMUnitTest tests[] = {
-        WITH_BED(numbers_of_every_type),          WITH_BED(strings_are_cut_between_characters),
-        WITH_BED(arrays_show_their_beginning),    WITH_BED(tensors_lie_where_they_say),
-        WITH_BED(a_split_model_is_one),           WITH_BED(what_is_wrong_is_said),
-        WITH_BED(it_outlives_its_context_handle),
+        WITHOUT_MODEL(numbers_of_every_type),
+        WITHOUT_MODEL(strings_are_cut_between_characters),
+        WITHOUT_MODEL(arrays_show_their_beginning),
+        WITHOUT_MODEL(tensors_lie_where_they_say),
+        WITHOUT_MODEL(a_split_model_is_one),
+        WITHOUT_MODEL(what_is_wrong_is_said),
+        WITHOUT_MODEL(it_outlives_its_context_handle),
     };
     return cmocka_run_group_tests_name("gguf", tests, NULL, NULL);
 }

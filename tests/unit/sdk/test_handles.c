@@ -392,32 +392,19 @@ static void the_memory_limit_is_an_error_not_a_crash(void **state) {
     (void)path;
 }
 
-static int with_bed(void **state) {
-    static test_bed bed;
-    test_bed_open(&bed, true);
-    *state = &bed;
-    return 0;
-}
-
-static int without_bed(void **state) {
-    test_bed_close(*state);
-    return 0;
-}
-
 int main(void) {
-#define WITH_BED(test) cmocka_unit_test_setup_teardown(test, with_bed, without_bed)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(embedder_is_destroyed_once_on_success),
-        WITH_BED(embedder_is_destroyed_once_on_failure),
-        WITH_BED(embedder_outlives_its_model_handle),
-        WITH_BED(model_info_of_an_embedder),
-        WITH_BED(embedder_rows_are_checked),
-        WITH_BED(missing_and_foreign_models),
-        WITH_BED(a_real_model_by_path_and_descriptor),
-        WITH_BED(readers_serve_and_are_destroyed_once),
-        WITH_BED(handles_close_in_any_order),
-        WITH_BED(an_application_s_allocator_gets_all_back),
-        WITH_BED(the_memory_limit_is_an_error_not_a_crash),
+        WITH_MODEL(embedder_is_destroyed_once_on_failure),
+        WITH_MODEL(embedder_outlives_its_model_handle),
+        WITH_MODEL(model_info_of_an_embedder),
+        WITH_MODEL(embedder_rows_are_checked),
+        WITH_MODEL(missing_and_foreign_models),
+        WITH_MODEL(a_real_model_by_path_and_descriptor),
+        WITH_MODEL(readers_serve_and_are_destroyed_once),
+        WITH_MODEL(handles_close_in_any_order),
+        WITH_MODEL(an_application_s_allocator_gets_all_back),
+        WITH_MODEL(the_memory_limit_is_an_error_not_a_crash),
     };
     return cmocka_run_group_tests_name("handles", tests, NULL, NULL);
 }

@@ -184,34 +184,13 @@ static void cancel_is_heeded(void **state) {
     satchel_cancel_close(&cancel);
 }
 
-static int open_with_model(void **state) {
-    test_bed *bed = calloc(1, sizeof *bed);
-    test_bed_open(bed, true);
-    *state = bed;
-    return 0;
-}
-
-static int open_without(void **state) {
-    test_bed *bed = calloc(1, sizeof *bed);
-    test_bed_open(bed, false);
-    *state = bed;
-    return 0;
-}
-
-static int shut(void **state) {
-    test_bed_close(*state);
-    free(*state);
-    return 0;
-}
-
 int main(void) {
-#define ON_A_STORE(test) cmocka_unit_test_setup_teardown(test, open_with_model, shut)
     const struct CMUnitTest tests[] = {
-        ON_A_STORE(topics_are_read),
-        ON_A_STORE(mistakes_are_refused_by_name),
-        cmocka_unit_test_setup_teardown(a_store_without_a_model_says_so, open_without, shut),
-        ON_A_STORE(progress_may_not_call_back),
-        ON_A_STORE(cancel_is_heeded),
+        WITH_MODEL(topics_are_read),
+        WITH_MODEL(mistakes_are_refused_by_name),
+        WITHOUT_MODEL(a_store_without_a_model_says_so),
+        WITH_MODEL(progress_may_not_call_back),
+        WITH_MODEL(cancel_is_heeded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
