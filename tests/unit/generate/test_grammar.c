@@ -22,8 +22,8 @@ static sat_lexicon *open_bytes(void) {
 
 static const char *const grammars[] = {
     "{}",
-    "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":5},"
-    "\"n\":{\"type\":\"integer\"}},\"required\":[\"name\"],\"additionalProperties\":true}",
+    ("{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":5},"
+     "\"n\":{\"type\":\"integer\"}},\"required\":[\"name\"],\"additionalProperties\":true}"),
     "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":2,\"maxLength\":4}}",
     "{\"anyOf\":[{\"type\":\"string\",\"maxLength\":3},{\"enum\":[\"hello world\",\"abcdef\"]}]}",
     "{\"type\":\"string\",\"pattern\":\"^(ab|a)*c?$\"}",
