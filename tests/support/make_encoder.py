@@ -12,6 +12,7 @@ import sys
 import gguf
 import numpy as np
 
+import making
 from make_model import Maker
 
 # What a model is; the rest are defaults in spec(). Widths are multiples of 256 where any weight
@@ -236,12 +237,7 @@ class EncoderMaker(Maker):
 
 
 def add_keys(writer, m):
-    writer.add_name("random")
-    writer.add_block_count(m["layers"])
-    writer.add_context_length(m["context"])
-    writer.add_embedding_length(m["dimension"])
-    writer.add_feed_forward_length(m["ffn"])
-    writer.add_head_count(m["heads"])
+    making.add_sizes(writer, m)
     writer.add_causal_attention(False)
     writer.add_pooling_type(gguf.PoolingType(m["pooling"]))
     if m["arch"] == "gemma-embedding":
@@ -278,23 +274,9 @@ def make(name, path, kind="f32", seed=20240608, **changes):
     add_keys(writer, m)
     vocabulary = VOCABULARIES[m["vocabulary"]](writer)
     EncoderMaker(writer, m, gguf.GGMLQuantizationType[kind.upper()], seed).tensors(vocabulary)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    making.finish(writer)
     return m
 
 
-def main():
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(SPECS))
-        return 0
-    if len(sys.argv) not in (3, 4) or sys.argv[1] not in SPECS:
-        print(__doc__, file=sys.stderr)
-        return 2
-    make(sys.argv[1], sys.argv[2], *sys.argv[3:])
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(making.run(__doc__, SPECS, make))

@@ -13,6 +13,8 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+import making
+
 # What a model is; the rest are defaults in spec(). Shapes keep to real proportions: head sizes 64
 # to 256, queries per key head 1 to 8, tied and untied heads. Widths are multiples of 256 where any
 # weight type must fit.
@@ -228,12 +230,7 @@ def add_tokenizer(writer, m):
 
 
 def add_keys(writer, m):
-    writer.add_name("random")
-    writer.add_block_count(m["layers"])
-    writer.add_context_length(m["context"])
-    writer.add_embedding_length(m["dimension"])
-    writer.add_feed_forward_length(m["ffn"])
-    writer.add_head_count(m["heads"])
+    making.add_sizes(writer, m)
     writer.add_head_count_kv(m["kv_heads"])
     writer.add_layer_norm_rms_eps(m["epsilon"])
     writer.add_rope_freq_base(m["base"])
@@ -265,10 +262,7 @@ def make(name, path, kind="f32", seed=20240607, parts=1, mixed=False, **changes)
     add_keys(writer, m)
     add_tokenizer(writer, m)
     Maker(writer, m, kind, seed, mixed).tensors()
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    making.finish(writer)
     return m
 
 
@@ -308,22 +302,8 @@ def make_adapter(name, path, model_seed=7, rank=8, alpha=16.0, layers=None, embe
                           random.standard_normal((m["vocabulary"], rank)).astype(np.float32) * 0.3)
         writer.add_tensor("token_embd.weight.lora_b",
                           random.standard_normal((d, rank)).astype(np.float32) * 0.3)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-def main():
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(SPECS))
-        return 0
-    if len(sys.argv) not in (3, 4) or sys.argv[1] not in SPECS:
-        print(__doc__, file=sys.stderr)
-        return 2
-    make(sys.argv[1], sys.argv[2], *sys.argv[3:])
-    return 0
+    making.finish(writer)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(making.run(__doc__, SPECS, make))

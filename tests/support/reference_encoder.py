@@ -1,12 +1,9 @@
-"""Text encoders in float64, read from a GGUF file: what the engine's vectors are measured against.
-
-Written plainly from the models' papers and llama.cpp's key and tensor conventions; it shares no
-code with the engine. Weights are what dequantization gives, everything after is double precision.
-"""
+"""Text encoders in float64, read from a GGUF file: what the engine's vectors are measured against."""
 import math
 
-import gguf
 import numpy as np
+
+from reference import Reference, gelu_tanh, silu
 
 WINDOWED = {"modern-bert": 3, "gemma-embedding": 6}  # every n-th layer sees everything
 
@@ -17,29 +14,18 @@ def erf(x):
 
 def activation(x, kind):
     if kind == "silu":
-        return x / (1 + np.exp(-x))
+        return silu(x)
     if kind == "gelu_tanh":
-        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3)))
+        return gelu_tanh(x)
     return 0.5 * x * (1 + erf(x / np.sqrt(2)))
 
 
-class Encoder:
+class Encoder(Reference):
     def __init__(self, path):
-        reader = gguf.GGUFReader(str(path))
-        self.keys = {name: field.contents() for name, field in reader.fields.items()}
-        self.tensors = {t.name: gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float64)
-                        .reshape(tuple(int(n) for n in reversed(t.shape))) for t in reader.tensors}
-        self.arch = self.keys["general.architecture"]
-        self.heads = self.key("attention.head_count")
-        self.kv_heads = self.key("attention.head_count_kv", self.heads)
-        self.dimension = self.key("embedding_length")
-        self.head = self.key("attention.key_length", self.dimension // self.heads)
+        super().__init__(path)
         self.rms = "gemma" in self.arch
         self.epsilon = self.key("attention.layer_norm_rms_epsilon" if self.rms
                                 else "attention.layer_norm_epsilon")
-
-    def key(self, name, otherwise=None):
-        return self.keys.get(f"{self.arch}.{name}", otherwise)
 
     # -------------------------------------------------------------- parts
 
@@ -51,9 +37,6 @@ class Encoder:
             x = x - x.mean(-1, keepdims=True)
         x = x / np.sqrt((x * x).mean(-1, keepdims=True) + self.epsilon)
         return x * self.tensors[name + ".weight"] + self.tensors.get(name + ".bias", 0)
-
-    def linear(self, x, name):
-        return x @ self.tensors[name + ".weight"].T + self.tensors.get(name + ".bias", 0)
 
     def window(self, layer):
         size = self.key("attention.sliding_window", 0)
@@ -76,26 +59,15 @@ class Encoder:
         return np.concatenate([a * cos - b * sin, a * sin + b * cos], -1)
 
     def attention(self, x, layer):
-        at, tokens = f"blk.{layer}.", len(x)
-        q_size, kv_size = self.heads * self.head, self.kv_heads * self.head
-        if at + "attn_qkv.weight" in self.tensors:
-            q, k, v = np.split(self.linear(x, at + "attn_qkv"), [q_size, q_size + kv_size], axis=1)
-        else:
-            q, k, v = (self.linear(x, at + "attn_" + part) for part in "qkv")
-        q, k, v = (y.reshape(tokens, -1, self.head) for y in (q, k, v))
+        at, hidden = f"blk.{layer}.", None
+        q, k, v = self.project(x, at)
         q = self.rope(self.norm(q, at + "attn_q_norm"), layer)
         k = self.rope(self.norm(k, at + "attn_k_norm"), layer)
-        group = self.heads // self.kv_heads
-        k, v = k.repeat(group, axis=1), v.repeat(group, axis=1)
-        scores = np.einsum("qhd,khd->hqk", q, k) / np.sqrt(self.head)
         window = self.window(layer)
         if window:
-            places = np.arange(tokens)
-            scores[:, np.abs(places[:, None] - places[None, :]) > window // 2] = -np.inf
-        scores = np.exp(scores - scores.max(-1, keepdims=True))
-        scores /= scores.sum(-1, keepdims=True)
-        return self.linear(np.einsum("hqk,khd->qhd", scores, v).reshape(tokens, q_size),
-                           at + "attn_output")
+            places = np.arange(len(x))
+            hidden = np.abs(places[:, None] - places[None, :]) > window // 2
+        return self.attend(q, k, v, hidden, at)
 
     def feed_forward(self, x, layer):
         at = f"blk.{layer}."

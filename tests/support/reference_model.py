@@ -1,10 +1,8 @@
-"""A decoder in float64, read from a GGUF file: what the engine's logits are measured against.
-
-Written plainly from the models' papers and llama.cpp's key and tensor conventions; it shares no
-code with the engine. Weights are what dequantization gives, everything after is double precision.
-"""
+"""A decoder in float64, read from a GGUF file: what the engine's logits are measured against."""
 import gguf
 import numpy as np
+
+from reference import Reference, gelu_tanh, silu
 
 GEMMA_PATTERN = 6
 
@@ -14,26 +12,15 @@ def nmse(values, truth):
     return float(((values - truth) ** 2).sum() / (truth ** 2).sum())
 
 
-class Model:
+class Model(Reference):
     def __init__(self, path, adapter=None, adapter_scale=1.0):
-        reader = gguf.GGUFReader(str(path))
-        self.keys = {name: field.contents() for name, field in reader.fields.items()}
-        self.tensors = {t.name: gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float64)
-                        .reshape(tuple(int(n) for n in reversed(t.shape))) for t in reader.tensors}
-        self.arch = self.keys["general.architecture"]
-        self.heads = self.key("attention.head_count")
-        self.kv_heads = self.key("attention.head_count_kv", self.heads)
-        self.dimension = self.key("embedding_length")
-        self.head = self.key("attention.key_length", self.dimension // self.heads)
+        super().__init__(path)
         self.layers = self.key("block_count")
         self.epsilon = self.key("attention.layer_norm_rms_epsilon")
         self.rotated = self.key("rope.dimension_count", self.head)
         self.embedding_pair = None
         if adapter:
             self.apply(adapter, adapter_scale)
-
-    def key(self, name, otherwise=None):
-        return self.keys.get(f"{self.arch}.{name}", otherwise)
 
     def apply(self, path, scale):
         """Merges a LoRA adapter: W + scale · alpha / rank · B A (Hu et al. 2021)."""
@@ -54,11 +41,6 @@ class Model:
     def norm(self, x, name):
         scale = 1 / np.sqrt((x * x).mean(-1, keepdims=True) + self.epsilon)
         return x * scale * self.tensors[name + ".weight"]
-
-    def linear(self, x, name):
-        y = x @ self.tensors[name + ".weight"].T
-        bias = self.tensors.get(name + ".bias")
-        return y if bias is None else y + bias
 
     def window(self, layer):
         size = self.key("attention.sliding_window", 0)
@@ -109,33 +91,19 @@ class Model:
         return out
 
     def attention(self, x, layer, positions, capacity):
-        at, tokens = f"blk.{layer}.", len(x)
-        q_size, kv_size = self.heads * self.head, self.kv_heads * self.head
-        if at + "attn_qkv.weight" in self.tensors:
-            q, k, v = np.split(self.linear(x, at + "attn_qkv"), [q_size, q_size + kv_size], axis=1)
-        else:
-            q, k, v = (self.linear(x, at + "attn_" + part) for part in "qkv")
-        q = q.reshape(tokens, self.heads, self.head)
-        k = k.reshape(tokens, self.kv_heads, self.head)
-        v = v.reshape(tokens, self.kv_heads, self.head)
+        at = f"blk.{layer}."
+        q, k, v = self.project(x, at)
         if at + "attn_q_norm.weight" in self.tensors:
             q, k = self.norm(q, at + "attn_q_norm"), self.norm(k, at + "attn_k_norm")
         if self.arch != "smollm3" or (layer + 1) % 4:
             angles, magnitude = self.angles(positions, layer, capacity)
             q, k = self.rope(q, angles, magnitude), self.rope(k, angles, magnitude)
-        group = self.heads // self.kv_heads
-        k, v = k.repeat(group, axis=1), v.repeat(group, axis=1)
-        scores = np.einsum("qhd,khd->hqk", q, k) / np.sqrt(self.head)
         apart = positions[:, None] - positions[None, :]
         hidden = apart < 0
         window = self.window(layer)
         if window:
             hidden |= apart >= window
-        scores[:, hidden] = -np.inf
-        scores = np.exp(scores - scores.max(-1, keepdims=True))
-        scores /= scores.sum(-1, keepdims=True)
-        return self.linear(np.einsum("hqk,khd->qhd", scores, v).reshape(tokens, q_size),
-                           at + "attn_output")
+        return self.attend(q, k, v, hidden, at)
 
     def feed_forward(self, x, layer):
         at = f"blk.{layer}."
@@ -143,10 +111,7 @@ class Model:
             gate, up = self.linear(x, at + "ffn_gate"), self.linear(x, at + "ffn_up")
         else:
             gate, up = np.split(self.linear(x, at + "ffn_up"), 2, axis=1)
-        if self.arch == "gemma3":  # GELU, the tanh form
-            gate = 0.5 * gate * (1 + np.tanh(np.sqrt(2 / np.pi) * (gate + 0.044715 * gate ** 3)))
-        else:
-            gate = gate / (1 + np.exp(-gate))
+        gate = gelu_tanh(gate) if self.arch == "gemma3" else silu(gate)
         return self.linear(gate * up, at + "ffn_down")
 
     def logits(self, tokens, capacity=0):
