@@ -58,8 +58,18 @@ static void close_end(int *fd) {
     *fd = -1;
 }
 
+/* Ends that a child gets only where it is given them. */
 static int make_pipe(int ends[2]) {
+#ifdef __APPLE__ /* has no pipe2 */
+    if (pipe(ends) != 0)
+        return errno;
+    for (int i = 0; i < 2; i++)
+        if (fcntl(ends[i], F_SETFD, FD_CLOEXEC) != 0)
+            return errno;
+    return 0;
+#else
     return pipe2(ends, O_CLOEXEC) == 0 ? 0 : errno;
+#endif
 }
 
 static int start(struct child *child) {
