@@ -91,11 +91,11 @@ ensure_faiss() {
 }
 
 # Builds the libraries of scripts/static-deps, if they are not there, and prints where. CC and AR as there.
-static_deps_prefix() {
+static_deps_prefix() { # [--all]
     local prefix
-    prefix=$cache/deps/$("$root/scripts/static-deps" --name)
+    prefix=$cache/deps/$("$root/scripts/static-deps" "$@" --name)
     [ -f "$prefix/lib/pkgconfig/md4c.pc" ] ||
-        quietly "$cache/log/static-deps" "$root/scripts/static-deps" "$prefix"
+        quietly "$cache/log/static-deps" "$root/scripts/static-deps" "$@" "$prefix"
     echo "$prefix"
 }
 

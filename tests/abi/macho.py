@@ -13,6 +13,8 @@ import symbols
 
 MAGIC_64, ARM64 = 0xFEEDFACF, 0x0100000C
 LC_SYMTAB, LC_LOAD_DYLIB = 0x2, 0xC
+# What zig's linker adds to every library, and Apple's keeps to itself.
+LINKERS_OWN = {"__dso_handle", "_mh_dylib_header"}
 N_STAB, N_PRIVATE, N_TYPE, N_EXTERNAL = 0xE0, 0x10, 0x0E, 0x01
 
 
@@ -46,6 +48,7 @@ def read(path):
 def main():
     library, map_path, manifest = sys.argv[1:]
     exported, imported, libraries = read(library)
+    exported -= LINKERS_OWN
     listed = set(symbols.map_symbols(map_path)[1])
     sqlite = {name for name in imported if name.startswith("sqlite3_")}
     other = [name for name in libraries if "libSystem" not in name]
