@@ -220,14 +220,14 @@ const char *index_query(int number, char out[128]) {
     return out;
 }
 
-void index_expect_exact(fixture *f) {
+void index_expect_exact_for(fixture *f, int queries) {
     static const char *const filters[] = {NULL, "{\"path\":\"odd/*\"}", "{\"path\":\"even/4\"}",
                                           "{\"path\":\"nowhere\"}"};
     static const int32_t modes[] = {SATCHEL_SEARCH_VECTOR, SATCHEL_SEARCH_HYBRID,
                                     SATCHEL_SEARCH_KEYWORD};
     satchel_context *context = NULL;
     sat_store *exact = open_exact(f, &context);
-    for (int q = 0; q < 6; q++) {
+    for (int q = 0; q < queries; q++) {
         for (size_t i = 0; i < SAT_COUNT(filters); i++) {
             for (size_t m = 0; m < SAT_COUNT(modes); m++) {
                 index_hits found, expected;
@@ -242,6 +242,10 @@ void index_expect_exact(fixture *f) {
     }
     sat_store_close(&exact);
     sat_context_release(context);
+}
+
+void index_expect_exact(fixture *f) {
+    index_expect_exact_for(f, 6);
 }
 
 void index_expect_served(fixture *f) {

@@ -47,6 +47,7 @@ void index_expect_same(const index_hits *found, const index_hits *expected, cons
 const char *index_query(int number, char out[128]);
 /* Searches of all kinds give what the exact handle gives; needs all lists to be probed. */
 void index_expect_exact(fixture *f);
+void index_expect_exact_for(fixture *f, int queries); /* of the six */
 /* And it is the index that gives it. */
 void index_expect_served(fixture *f);
 
