@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/folder.h"
 #include "tests/conformance/conformance.h"
 
 /* Whether `got` has all that `expected` names. */
@@ -72,8 +73,8 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
 }
 
 static bool scenario(const json_t *scenario, bool record) {
-    char folder[] = "/tmp/satchel-conformance-XXXXXX";
-    if (!mkdtemp(folder))
+    char folder[TEST_FOLDER_SIZE];
+    if (!test_folder_make(folder))
         return false;
     run r = {.folder = folder};
     const satchel_context_options options = {.struct_size = sizeof options, .threads = 1};

@@ -8,12 +8,13 @@
 #include <unistd.h>
 
 #include "tests/support/fault_files.h"
+#include "tests/support/folder.h"
 #include "tests/unit/base/unit.h"
 
 enum { SIZE = 5000, BLOB = SIZE + SAT_CACHE_HEADER, KEYS = 12 };
 
 typedef struct place {
-    char base[64], folder[80];
+    char base[TEST_FOLDER_SIZE], folder[80];
     satchel_context *context;
     test_allocator allocator;
     satchel_allocator table;
@@ -33,9 +34,7 @@ static inline void note_log(void *user, int32_t level, const char *message) {
 static inline int make_place(void **state) {
     static place p;
     memset(&p, 0, sizeof p);
-    const char *base = getenv("TMPDIR");
-    snprintf(p.base, sizeof p.base, "%.40s/satchel-XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(p.base))
+    if (!test_folder_make(p.base))
         return -1;
     snprintf(p.folder, sizeof p.folder, "%s/cache", p.base);
     uint64_t random = 3;

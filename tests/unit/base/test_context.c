@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/folder.h"
 #include "tests/unit/base/unit.h"
 
 /* ------------------------------------------------------------------ structs */
@@ -164,11 +165,9 @@ static void every_failing_allocation_is_survived(void **state) {
 static void a_cache_dir_is_made_or_refused(void **state) {
     satchel_context *context;
     satchel_error error;
-    char folder[64], path[80];
+    char folder[TEST_FOLDER_SIZE], path[80];
     struct stat info;
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%.40s/satchel-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(folder));
+    assert_true(test_folder_make(folder));
     satchel_context_options options = {
         .struct_size = sizeof options, .threads = 1, .cache_dir = path};
     snprintf(path, sizeof path, "%s/cache", folder);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/folder.h"
 #include "tests/unit/base/unit.h"
 
 /* ------------------------------------------------------------------ a table that can fail */
@@ -77,7 +78,7 @@ static const sat_file_table fault_table = {
 /* ------------------------------------------------------------------ a folder to work in */
 
 typedef struct place {
-    char folder[64], path[96];
+    char folder[TEST_FOLDER_SIZE], path[96];
     satchel_context *context;
     test_allocator allocator;
     satchel_allocator table;
@@ -90,9 +91,7 @@ static uint8_t content[SIZE];
 static int make_place(void **state) {
     static place p;
     memset(&p, 0, sizeof p);
-    const char *base = getenv("TMPDIR");
-    snprintf(p.folder, sizeof p.folder, "%.40s/satchel-XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(p.folder))
+    if (!test_folder_make(p.folder))
         return -1;
     snprintf(p.path, sizeof p.path, "%s/file", p.folder);
     for (size_t i = 0; i < SIZE; i++)

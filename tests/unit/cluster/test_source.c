@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "tests/support/folder.h"
 #include "tests/unit/base/unit.h"
 
 #include "cluster/source.h"
@@ -74,7 +75,7 @@ static const sat_file_table fault_table = {
 enum { COUNT = 1000, DIMENSION = 7, STRIDE = 10, OFFSET = 12, GAP = -1 };
 
 typedef struct place {
-    char folder[64], path[96];
+    char folder[TEST_FOLDER_SIZE], path[96];
     satchel_context *context;
     test_allocator allocator;
     satchel_allocator table;
@@ -127,9 +128,7 @@ static int make_place(void **state) {
     memset(&p, 0, sizeof p);
     no_threads = false;
     threads_made = 0;
-    const char *base = getenv("TMPDIR");
-    snprintf(p.folder, sizeof p.folder, "%.40s/satchel-XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(p.folder))
+    if (!test_folder_make(p.folder))
         return -1;
     snprintf(p.path, sizeof p.path, "%s/points", p.folder);
     write_points(&p, OFFSET + COUNT * DIMENSION * 4);

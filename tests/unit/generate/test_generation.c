@@ -1,4 +1,5 @@
 /* Runs of a generator: what is written, where it ends, what each option does. */
+#include "tests/support/folder.h"
 #include "tests/unit/generate/generator_unit.h"
 
 #include <math.h>
@@ -521,9 +522,9 @@ static void launch(const char *folder, const char *prompt, bool saved, answer *o
 #define CONVERSATION LONG_PROMPT LONG_PROMPT LONG_PROMPT
 
 static void another_process_goes_on_from_what_was_saved(void **state) {
-    char base[] = "/tmp/satchel-generation-XXXXXX", folder[60];
+    char base[TEST_FOLDER_SIZE], folder[TEST_FOLDER_SIZE + 8];
     answer wanted, first, again, plain;
-    assert_non_null(mkdtemp(base));
+    assert_true(test_folder_make(base));
     snprintf(folder, sizeof folder, "%s/kv", base);
     launch(NULL, CONVERSATION " and a", true, &wanted);
     launch(folder, CONVERSATION, false, &plain);

@@ -4,13 +4,14 @@
 #include <unistd.h>
 
 #include "generate/generate.h"
+#include "tests/support/folder.h"
 #include "tests/support/gguf_writer.h"
 #include "tests/unit/base/failing.h"
 
-static char folder[] = "/tmp/satchel-set-XXXXXX";
+static char folder[TEST_FOLDER_SIZE];
 
 static int open_folder(void **state) {
-    return !mkdtemp(folder) || open_context(state);
+    return !test_folder_make(folder) || open_context(state);
 }
 
 static int close_folder(void **state) {

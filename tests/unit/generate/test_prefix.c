@@ -11,6 +11,7 @@
 #include "generate/prefix.h"
 
 #include "tests/support/fault_files.h"
+#include "tests/support/folder.h"
 #include "tests/support/tiny_model.h"
 #include "tests/unit/generate/decoder_unit.h"
 
@@ -27,7 +28,7 @@ static const int32_t kv_types[] = {SAT_KV_F32, SAT_KV_F16, SAT_KV_Q8_0};
 
 /* ------------------------------------------------------------------ a process, as far as needed */
 
-static char base[64], folder[80];
+static char base[TEST_FOLDER_SIZE], folder[80];
 static fault_files files;
 static int logged;
 static sat_decoder *decoder;
@@ -40,9 +41,7 @@ static void note_log(void *user, int32_t level, const char *message) {
 }
 
 static int make_folder(void **state) {
-    const char *where = getenv("TMPDIR");
-    snprintf(base, sizeof base, "%.40s/satchel-XXXXXX", where ? where : "/tmp");
-    if (!mkdtemp(base))
+    if (!test_folder_make(base))
         return -1;
     snprintf(folder, sizeof folder, "%s/kv", base);
     uint64_t random = 7;

@@ -50,8 +50,7 @@ void fixture_close(fixture *f) {
 int fixture_setup(void **state) {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    strcpy(f->folder, "/tmp/satchel-test-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    assert_true(test_folder_make(f->folder));
     snprintf(f->store_path, sizeof f->store_path, "%s/store.satchel", f->folder);
     fake_embedder_init(&f->inner, 24);
     f->embedder = f->inner;

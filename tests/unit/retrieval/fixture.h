@@ -15,9 +15,10 @@
 
 #include "retrieval/search.h"
 #include "retrieval/store.h"
+#include "tests/support/folder.h"
 
 typedef struct fixture {
-    char folder[64];
+    char folder[TEST_FOLDER_SIZE];
     char store_path[128];
     satchel_context *context;
     satchel_embedder inner, embedder; /* the fake one, and the one that counts and fails */

@@ -74,8 +74,7 @@ void test_fine(satchel_status status, const satchel_error *error) {
 void test_bed_open(test_bed *bed, bool with_model) {
     memset(bed, 0, sizeof *bed);
     satchel_error error;
-    strcpy(bed->folder, "/tmp/satchel-sdk-XXXXXX");
-    assert_non_null(mkdtemp(bed->folder));
+    assert_true(test_folder_make(bed->folder));
     snprintf(bed->store_path, sizeof bed->store_path, "%s/test.satchel", bed->folder);
     test_fine(satchel_context_open(&bed->context, NULL, &error), &error);
     satchel_store_options options;

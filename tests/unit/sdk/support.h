@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "sdk/include/satchel.h"
+#include "tests/support/folder.h"
 
 enum { TEST_DIMENSION = 64 };
 
@@ -36,7 +37,7 @@ void test_fine(satchel_status status, const satchel_error *error);
 
 /* A context, a model over the embedder and a store in a folder of its own. */
 typedef struct test_bed {
-    char folder[64];
+    char folder[TEST_FOLDER_SIZE];
     char store_path[96];
     test_embedder embedder;
     satchel_context *context;
