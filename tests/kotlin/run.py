@@ -6,9 +6,10 @@
 
 Links the native part; compiles package, tests (one in Java) and example; runs the tests with the Java
 machine's checks of native code (-Xcheck:jni), which must have nothing to say; compares the public
-interface with bindings/kotlin/api.txt; sees that every C function is used, that the native library fits
-Android's pages of 16 KiB and shows no name but its own, and that older Kotlin can read the classes. All that
-is made lies in BUILD/kotlin.
+interface with bindings/kotlin/api.txt; sees that it has every field and constant of satchel.h (tests/conformance
+sees to the functions), that the native library fits Android's pages of 16 KiB and shows no name but its own,
+and that older Kotlin can read the classes. All that is made lies in BUILD/kotlin; classes of sources that
+have not changed are not made again.
 
 With --java only native part and tests are run, the races left out: COMMAND is a Java machine for the
 processor that the library was built for, behind an emulator. It may be empty: then the test is skipped.
@@ -23,6 +24,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import fields  # noqa: E402
 import kotlin  # noqa: E402
 from kotlin import join, run  # noqa: E402
 
@@ -54,10 +56,15 @@ class Run:
     def __init__(self, options, tools):
         self.options, self.tools, self.tap = options, tools, Tap()
         self.root = Path(options.source)
-        self.work = Path(options.build) / "kotlin"
+        self.work = Path(options.build).resolve() / "kotlin"
         self.classes = self.work / "classes"
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir(parents=True)
+        self.work.mkdir(parents=True, exist_ok=True)
+        # Classes stay: see kotlin.kept().
+        for path in self.work.iterdir():
+            if path.is_file() and path.suffix != ".key":
+                path.unlink()
+            elif path.is_dir() and not Path(f"{path}.key").exists():
+                shutil.rmtree(path)
 
     def java(self, *arguments, classpath=()):
         return [*(self.options.java or "java").split(), "-Xss512k",
@@ -76,7 +83,6 @@ class Run:
     def tests(self):
         source = self.root / "tests/kotlin/src"
         java, made = self.work / "java", self.work / "tests"
-        java.mkdir()
         why = self.tools.javac(java, [source / "Caller.java"], [self.classes])
         if not self.tap.check("Java sees it without warnings", why):
             return
@@ -117,6 +123,7 @@ class Run:
     def checker(self):
         """The Java machine's checks see a fault, if there is one: else that they are silent says nothing."""
         folder = self.work / "faulty"
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         (folder / "Faulty.java").write_text("""
 public class Faulty {
@@ -132,16 +139,16 @@ JNIEXPORT void JNICALL Java_Faulty_leak(JNIEnv *env, jclass c, jbyteArray array)
         (*env)->NewLocalRef(env, array);
 }
 """)
-        why = self.tools.javac(folder, [folder / "Faulty.java"])
+        why = self.tools.javac(folder / "classes", [folder / "Faulty.java"])
         made = run(["cc", "-shared", "-fPIC", "-I", self.tools.include, "-I", self.tools.include / "linux",
                     "-o", folder / "libfaulty.so", folder / "faulty.c"])
-        ran = run(["java", "-Xcheck:jni", "-cp", folder, "Faulty", folder / "libfaulty.so"])
+        ran = run(["java", "-Xcheck:jni", "-cp", folder / "classes", "Faulty", folder / "libfaulty.so"])
         if not why and not COMPLAINT.search(ran.stdout):
             why = made.stdout + ran.stdout + "no complaint of 100 leaked local references"
         self.tap.check("the Java machine would complain of leaked local references", why)
 
     def interface(self):
-        lines = kotlin.interface(self.classes, self.tools.runtime)
+        lines = kotlin.interface(self.root, self.classes, self.tools.runtime)
         file = self.root / "bindings/kotlin/api.txt"
         if self.options.update_api:
             file.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -149,13 +156,13 @@ JNIEXPORT void JNICALL Java_Faulty_leak(JNIEnv *env, jclass c, jbyteArray array)
         self.tap.check("the interface is that of api.txt (else scripts/test-kotlin --update-api)",
                        "\n".join(difflib.unified_diff(kept, lines, "api.txt", "as built", lineterm="", n=0)))
 
-    def reach(self):
-        declared = set(re.findall(r"\bsatchel_\w+(?=;)", (self.root / "sdk/satchel.map").read_text()))
-        used = "".join(path.read_text(encoding="utf-8")
-                       for path in (self.root / "bindings/kotlin/jni").glob("*.c"))
-        missing = sorted(name for name in declared if not re.search(rf"\b{name}\b", used))
-        self.tap.check("every function of the library is used", "\n".join(missing))
-        native = re.findall(r'X\(\w+,\s*"(\w+)"\)', (self.root / "bindings/kotlin/jni/bridge.h").read_text())
+    def complete(self):
+        jni, header = self.root / "bindings/kotlin/jni", self.root / "sdk/include/satchel.h"
+        self.tap.check("every field of the library is there", "\n".join(fields.missing(header, jni)))
+        constants = self.root / "bindings/kotlin/src/main/kotlin/dev/satchel/Constants.kt"
+        self.tap.check("every constant of the library is there",
+                       "\n".join(fields.wrong_constants(header, constants)))
+        native = re.findall(r'X\(\w+,\s*"(\w+)"\)', (jni / "bridge.h").read_text(encoding="utf-8"))
         used = "".join(path.read_text(encoding="utf-8") for path in kotlin.sources(self.root))
         missing = [name for name in native if f"Native::{name}" not in used]
         self.tap.check("every native method is called", "\n".join(missing))
@@ -254,7 +261,7 @@ def main():
         if not options.java:
             it.checker()
             it.interface()
-            it.reach()
+            it.complete()
             it.metadata()
             it.example()
             it.jar()

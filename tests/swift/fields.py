@@ -1,7 +1,11 @@
 """What of satchel.h the Swift package leaves out: constants that no line of it names, and fields of structs
 that no function which deals with the struct reads or sets."""
 import re
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "abi"))
+import struct_fields  # noqa: E402
 
 # What is left out, and why.
 EXCUSED = {
@@ -30,28 +34,10 @@ def _members(sources):
             yield from [outer] if alone else re.split(r"^ {4}\}$", outer, flags=re.M)
 
 
-def _functions_with(struct, header):
-    """Names of the functions that are given the struct."""
-    text = Path(header).read_text(encoding="utf-8")
-    declared = re.findall(r"\bSATCHEL_API\b([^;]*);", text)
-    return [re.search(r"\b(satchel_\w+)\s*\(", one)[1] for one in declared
-            if re.search(rf"\b{struct} \*", one)]
-
-
 def missing(header, sources, structs, constants):
     """Lines, one for each thing that is left out without a reason, or excused without need."""
     members = list(_members(sources))
     whole = "\n".join(members)
-    left = {constant for constant in constants if not re.search(rf"\b{constant}\b", whole)
-            and not EXCUSED_CONSTANTS.match(constant)}
-    for struct, fields in structs:
-        if not re.search(rf"\b{struct}\b", whole) and struct in EXCUSED:
-            left.add(struct)
-            continue
-        names = "|".join([struct, *_functions_with(struct, header)])
-        code = "\n".join(one for one in members if re.search(rf"\b({names})\b", one))
-        left |= {f"{struct}.{field}" for field in fields
-                 if not re.search(rf"\.`?{field}\b", code) and not field.startswith("reserved")
-                 and not (field == "struct_size" and f"{struct}_init" in whole)}
-    return (sorted(left - set(EXCUSED))
-            + [f"{name} is there: no excuse is needed" for name in sorted(set(EXCUSED) - left)])
+    unnamed = {constant for constant in constants if not re.search(rf"\b{constant}\b", whole)
+               and not EXCUSED_CONSTANTS.match(constant)}
+    return struct_fields.missing(header, structs, members, EXCUSED, unnamed)

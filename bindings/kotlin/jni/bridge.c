@@ -16,27 +16,34 @@ static const uint8_t *take(reader *in, size_t size) {
     return at;
 }
 
+/* Into *value, which stays as it is where there is too little. */
+static void get(reader *in, void *value, size_t size) {
+    const uint8_t *at = take(in, size);
+    if (at)
+        memcpy(value, at, size);
+}
+
 int32_t read_i32(reader *in) {
     int32_t value = 0;
-    const uint8_t *at = take(in, sizeof value);
-    if (at)
-        memcpy(&value, at, sizeof value);
+    get(in, &value, sizeof value);
     return value;
 }
 
 int64_t read_i64(reader *in) {
     int64_t value = 0;
-    const uint8_t *at = take(in, sizeof value);
-    if (at)
-        memcpy(&value, at, sizeof value);
+    get(in, &value, sizeof value);
     return value;
 }
 
 float read_f32(reader *in) {
     float value = 0;
-    const uint8_t *at = take(in, sizeof value);
-    if (at)
-        memcpy(&value, at, sizeof value);
+    get(in, &value, sizeof value);
+    return value;
+}
+
+double read_f64(reader *in) {
+    double value = 0;
+    get(in, &value, sizeof value);
     return value;
 }
 
@@ -110,7 +117,7 @@ void *write_room(writer *out, size_t size) {
             return NULL;
         }
         while (wanted < out->length + size)
-            wanted = wanted > most / 2 ? most : wanted * 2;
+            wanted = wanted > most / 4 ? most : wanted * 4;
         uint8_t *bytes = realloc(out->bytes, wanted);
         if (!bytes) {
             out->failed = true;
@@ -167,11 +174,11 @@ void write_text(writer *out, const char *text) {
 }
 
 void write_range(writer *out, const satchel_range *range) {
-    write_i64(out, range->start);
-    write_i64(out, range->end);
-    write_i64(out, range->start_utf16);
-    write_i64(out, range->end_utf16);
+    // As it lies in memory, in one piece: a search has hundreds.
+    put(out, range, sizeof *range);
 }
+
+_Static_assert(sizeof(satchel_range) == 4 * sizeof(int64_t), "a range is its four numbers");
 
 /* ------------------------------------------------------------------ calls */
 

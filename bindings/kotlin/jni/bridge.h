@@ -46,6 +46,7 @@ typedef struct call {
     writer out;
     satchel_error error;
     kept *memory;
+    int32_t dimension; /* of points that Kotlin is asked for */
     /* A handle that the reply carries: closed again if the reply cannot be made. */
     void *made;
     void (*unmake)(void *made);
@@ -57,6 +58,7 @@ typedef satchel_status (*operation)(call *c);
 int32_t read_i32(reader *in);
 int64_t read_i64(reader *in);
 float read_f32(reader *in);
+double read_f64(reader *in);
 /* A handle, or NULL for 0. */
 void *read_handle(reader *in);
 /* A text that C reads up to its NUL; NULL if none was given. */
@@ -96,6 +98,7 @@ bool callbacks_find(JavaVM *vm, JNIEnv *env);
 int32_t on_progress(void *user, const satchel_event_progress *progress);
 int32_t on_kmeans_progress(void *user, const satchel_kmeans_progress *progress);
 int32_t on_problem(void *user, const char *problem);
+satchel_status on_points(void *user, uint64_t first, size_t count, float *rows);
 void write_progress(writer *out, const satchel_event_progress *progress);
 
 /* A callback that outlives its call: holds a global reference until `release_callback`. */

@@ -20,7 +20,8 @@ enum {
     CALL_BEGIN,
     CALL_NEXT,
     CALL_END,
-    CALL_READ
+    CALL_READ,
+    CALL_POINTS
 };
 
 struct callback {
@@ -147,6 +148,22 @@ int32_t on_kmeans_progress(void *user, const satchel_kmeans_progress *progress) 
     write_f64(&out, progress->shift);
     write_i64(&out, progress->elapsed_ms);
     return tell(((call *)user)->callback, CALL_KMEANS_PROGRESS, &out) != SATCHEL_OK;
+}
+
+satchel_status on_points(void *user, uint64_t first, size_t count, float *rows) {
+    const call *c = user;
+    writer request = {0}, reply;
+    write_i64(&request, (int64_t)first);
+    write_i32(&request, (int32_t)count);
+    satchel_status status = upcall(c->callback, CALL_POINTS, &request, &reply);
+    reader in = behind(&reply);
+    size_t size = (size_t)(in.end - in.at); // (count, dimension) float
+    if (!status && size != count * (size_t)c->dimension * sizeof *rows)
+        status = SATCHEL_CALLBACK;
+    if (!status)
+        memcpy(rows, in.at, size);
+    free(reply.bytes);
+    return status;
 }
 
 int32_t on_problem(void *user, const char *problem) {
@@ -287,6 +304,17 @@ static satchel_status begin(void *user, const satchel_generator_request *request
     write_i64(&told, (int64_t)options->seed);
     write_i32(&told, options->top_k);
     write_f32(&told, options->top_p);
+    write_f32(&told, options->min_p);
+    write_f32(&told, options->typical_p);
+    write_f32(&told, options->repetition);
+    write_f32(&told, options->frequency);
+    write_f32(&told, options->presence);
+    write_i32(&told, options->penalty_window);
+    write_i32(&told, (int32_t)options->bias_count);
+    for (size_t i = 0; i < options->bias_count; i++) {
+        write_i32(&told, options->bias_tokens[i]);
+        write_f32(&told, options->biases[i]);
+    }
     write_text(&told, options->schema);
     write_text(&told, options->grammar);
     write_i32(&told, (int32_t)options->stop_count);

@@ -169,6 +169,7 @@ static satchel_status write_gguf(call *c, satchel_gguf *gguf, size_t limit) {
             return status;
         write_text(out, tensor.name);
         write_text(out, tensor.type);
+        write_i32(out, tensor.type_id);
         write_i32(out, tensor.rank);
         for (int32_t d = 0; d < tensor.rank; d++)
             write_i64(out, tensor.shape[d]);
@@ -219,19 +220,24 @@ static satchel_status read_clustering(call *c, clustering *it) {
     it->points.dimension = read_i32(&c->in);
     it->points.path = read_text(&c->in);
     it->points.offset = (uint64_t)read_i64(&c->in);
+    if (read_i32(&c->in)) {
+        c->dimension = it->points.dimension;
+        it->points.read = on_points;
+        it->points.user = c;
+    }
     it->k = (size_t)read_i64(&c->in);
     it->options.iterations = read_i32(&c->in);
     it->options.objective = read_i32(&c->in);
     it->options.mode = read_i32(&c->in);
     it->options.init = read_i32(&c->in);
-    it->options.tolerance = (double)read_f32(&c->in);
+    it->options.tolerance = read_f64(&c->in);
     it->options.seed = (uint64_t)read_i64(&c->in);
     it->options.memory_budget = (uint64_t)read_i64(&c->in);
     it->options.threads = read_i32(&c->in);
     it->options.cancel = read_handle(&c->in);
     size_t given, have;
     it->centers = read_array(c, &given);
-    if (c->callback) {
+    if (read_i32(&c->in)) {
         it->options.progress = on_kmeans_progress;
         it->options.progress_user = c;
     }

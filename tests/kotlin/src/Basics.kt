@@ -20,6 +20,9 @@ import dev.satchel.Gguf
 import dev.satchel.InvalidArgumentException
 import dev.satchel.InvalidTextException
 import dev.satchel.KMeans
+import dev.satchel.KMeansPoints
+import dev.satchel.KMeansOptions
+import dev.satchel.KMeansListener
 import dev.satchel.LogLevel
 import dev.satchel.Logger
 import dev.satchel.Model
@@ -52,7 +55,9 @@ import kotlinx.coroutines.flow.toList
 import java.io.File
 import java.io.FileInputStream
 import java.nio.ByteBuffer
+import java.nio.ByteOrder
 import java.util.Collections
+import java.util.concurrent.locks.LockSupport
 
 private class FailingGenerator : Generator {
     override val id = "failing"
@@ -287,6 +292,24 @@ fun basics(suite: Suite, model: File?) {
             equal("abc", model.generate("hi").filterIsInstance<TokenEvent>().toList().joinToString(""))
         }
     }
+    suite.test("no piece of a slow generator is lost") {
+        val generator = object : Generator {
+            override val id = "slow"
+            override val contextTokens = 2048
+
+            // Pieces that come about when the binding looks whether it was cancelled.
+            override fun generate(request: GeneratorRequest): Flow<String> = flow {
+                repeat(60) {
+                    LockSupport.parkNanos(9_000_000L + it * 40_000L)
+                    emit("$it ")
+                }
+            }
+        }
+        Model.of(generator, oneThread()).use { model ->
+            val said = model.generate("hi").filterIsInstance<TokenEvent>().toList().joinToString("")
+            equal((0 until 60).joinToString("") { "$it " }, said)
+        }
+    }
     suite.test("a prepared question takes its answer in pieces, cut within a character too") { folder ->
         Store.open(folder.of("a.satchel"), context = oneThread()).use { store ->
             store.add("bread", "Bread needs flour, water and salt.")
@@ -321,12 +344,30 @@ fun basics(suite: Suite, model: File?) {
     }
     suite.test("k-means says how far it is, and assigns") {
         val points = FloatArray(400) { (it % 20).toFloat() + (it / 200) * 100 }
-        val made = KMeans.clusterBlocking(points, 2, 2, context = oneThread())
+        val made = KMeans.clusterBlocking(KMeansPoints.of(points, 2), 2, context = oneThread())
         equal(listOf(200, 4), listOf(made.labels.size, made.centroids.size))
-        val again = KMeans.assignBlocking(points, 2, made.centroids)
+        val again = KMeans.assign(KMeansPoints.of(points, 2), made.centroids)
         equal(made.labels.toList(), again.labels.toList())
         equal(14L, KMeans.defaultCount(200))
-        throws<InvalidArgumentException> { KMeans.clusterBlocking(points, 3, 2) }
+        throws<InvalidArgumentException> { KMeans.clusterBlocking(KMeansPoints.of(points, 3), 2) }
+    }
+    suite.test("k-means reads points from a file, and from where the app has them") { folder ->
+        val points = FloatArray(400) { (it % 20).toFloat() + (it / 200) * 100 }
+        val seen = ArrayList<Int>()
+        val options = KMeansOptions().apply { progress = KMeansListener { seen.add(it.iteration) }; tolerance = 1e-12 }
+        val context = oneThread()
+        val expected = KMeans.cluster(KMeansPoints.of(points, 2), 2, options, context).centroids.toList()
+        holds(seen.size > 1) { "$seen" }
+        val bytes = ByteBuffer.allocate(8 + 1600).order(ByteOrder.LITTLE_ENDIAN)
+        bytes.position(8)
+        bytes.asFloatBuffer().put(points)
+        val file = File(folder, "rows").apply { writeBytes(bytes.array()) }
+        equal(expected, KMeans.cluster(KMeansPoints.file(file.path, 200, 2, 8), 2, options, context).centroids.toList())
+        val read = KMeansPoints.read(200, 2) { first, count -> points.copyOfRange(first.toInt() * 2, first.toInt() * 2 + count * 2) }
+        equal(expected, KMeans.cluster(read, 2, options, context).centroids.toList())
+        val short = KMeansPoints.read(200, 2) { _, _ -> FloatArray(3) }
+        holds("3 numbers instead of" in throws<CallbackException> { KMeans.cluster(short, 2, options, context) }.cause!!.message!!)
+        throws<NotFoundException> { KMeans.cluster(KMeansPoints.file(folder.of("none"), 200, 2), 2, options, context) }
     }
     if (model != null) {
         suite.test("a model from a file embeds, tokenizes and says what it is") {

@@ -12,6 +12,7 @@ import dev.satchel.Filter
 import dev.satchel.HitsEvent
 import dev.satchel.KMeans
 import dev.satchel.KMeansOptions
+import dev.satchel.KMeansPoints
 import dev.satchel.ModeEvent
 import dev.satchel.Model
 import dev.satchel.PreparedQuestion
@@ -242,7 +243,7 @@ private class Conformance(private val folder: File) : AutoCloseable {
     private suspend fun kmeans(step: Step): Map<String, Any?> {
         val points = step["points"] as List<*>
         val made = KMeans.cluster(
-            floats(points), (points[0] as List<*>).size, step.int("k"),
+            KMeansPoints.of(floats(points), (points[0] as List<*>).size), step.int("k"),
             KMeansOptions().apply {
                 iterations = step.int("iterations")
                 initial = step["initial"]?.let { floats(it) }

@@ -7,7 +7,9 @@ import dev.satchel.internal.Request
 import dev.satchel.internal.Work
 import dev.satchel.internal.answerEvents
 import dev.satchel.internal.coded
+import dev.satchel.internal.readMessages
 import dev.satchel.internal.results
+import dev.satchel.internal.writeMessages
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 
@@ -56,7 +58,7 @@ public class AskOptions {
     internal fun write(to: Request, generator: Long, cancel: Long): Request {
         to.int(mode?.code).int(searchMode?.code).int(passages).int(maxSentences).text(filter?.json)
             .float(refusalThreshold).long(generator)
-            .text(if (history.isEmpty()) null else ChatMessage.write(history)).text(prompt)
+            .text(if (history.isEmpty()) null else writeMessages(history)).text(prompt)
             .int(contextTokens).long(cancel).flag(generate != null)
         return generate?.write(to) ?: to
     }
@@ -106,7 +108,7 @@ public class PreparedQuestion internal constructor(private val context: Context,
     public val passages: List<Passage> = reply.list { Passage(reply.long().toInt(), reply.range()) }
 
     /** What the model is to answer. */
-    public val messages: List<ChatMessage> get() = ChatMessage.read(messagesJson)
+    public val messages: List<ChatMessage> get() = readMessages(messagesJson)
 
     /**
      * The events that are new: [text] is what the model has said so far, all of it each time. When it is

@@ -2,9 +2,10 @@ package dev.satchel
 
 import dev.satchel.internal.LogCallback
 import dev.satchel.internal.Native
-import dev.satchel.internal.NativeCancel
+import dev.satchel.internal.Reply
 import dev.satchel.internal.Request
 import dev.satchel.internal.Work
+import dev.satchel.internal.withCancel
 import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicInteger
 
@@ -87,23 +88,30 @@ public class Context @JvmOverloads constructor(options: ContextOptions = Context
         log = reply.long()
     }
 
-    private fun info() = use { Request(8).long(it).send(Native::contextInfo) }
+    private class Info(reply: Reply) {
+        val memory = reply.long()
+        val memoryPeak = reply.long()
+        val threads = reply.int()
+        val cpuLevel = reply.int()
+        val cpuName = reply.string()
+    }
+
+    private val info: Info get() = use { Info(Request(8).long(it).send(Native::contextInfo)) }
 
     /** Bytes that Satchel holds now. */
-    public val memory: Long get() = info().long()
+    public val memory: Long get() = info.memory
 
     /** Bytes that Satchel held at most. */
-    public val memoryPeak: Long get() = info().also { it.long() }.long()
+    public val memoryPeak: Long get() = info.memoryPeak
 
     /** Threads that compute. */
-    public val threads: Int get() = info().also { repeat(2) { _ -> it.long() } }.int()
+    public val threads: Int get() = info.threads
 
     /** The processor's abilities in use, SATCHEL_CPU_*. */
-    public val cpuLevel: Int get() = info().also { repeat(2) { _ -> it.long() } }.also { it.int() }.int()
+    public val cpuLevel: Int get() = info.cpuLevel
 
     /** Their name: "avx512", "dotprod". */
-    public val cpuName: String
-        get() = info().also { repeat(2) { _ -> it.long() } }.also { repeat(2) { _ -> it.int() } }.string()
+    public val cpuName: String get() = info.cpuName
 
     /**
      * Deletes all that generators saved in [ContextOptions.cacheDirectory], by this process or another. Call it when
@@ -153,16 +161,8 @@ public class Context @JvmOverloads constructor(options: ContextOptions = Context
 
     /** As [use], with a cancel handle that [signal] fires. */
     @JvmSynthetic
-    internal inline fun <T> cancellable(signal: CancelSignal?, work: (pointer: Long, cancel: Long) -> T): T = use {
-        val cancel = NativeCancel(this)
-        try {
-            signal?.add(cancel)
-            work(it, cancel.address)
-        } finally {
-            signal?.remove(cancel)
-            cancel.close()
-        }
-    }
+    internal inline fun <T> cancellable(signal: CancelSignal?, work: (pointer: Long, cancel: Long) -> T): T =
+        use { pointer -> withCancel(this, signal) { work(pointer, it.address) } }
 
     @get:JvmSynthetic
     internal val isClosed: Boolean get() = closed.get()

@@ -2,14 +2,17 @@ package dev.satchel
 
 import dev.satchel.internal.Callback
 import dev.satchel.internal.GivenCancel
-import dev.satchel.internal.Json
 import dev.satchel.internal.Reply
 import dev.satchel.internal.Request
+import dev.satchel.internal.readMessages
 import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
+import kotlinx.coroutines.async
 import kotlinx.coroutines.cancel
 import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.channels.ChannelResult
 import kotlinx.coroutines.channels.ReceiveChannel
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.asFlow
@@ -27,18 +30,6 @@ public class ChatMessage(
     public val content: String,
 ) {
     override fun toString(): String = "$role: $content"
-
-    internal companion object {
-        @JvmSynthetic
-        fun write(messages: List<ChatMessage>): String =
-            Json.write(messages.map { mapOf("role" to it.role, "content" to it.content) })
-
-        @JvmSynthetic
-        fun read(json: String): List<ChatMessage> = (Json.read(json) as? List<*>).orEmpty().map {
-            val message = it as? Map<*, *>
-            ChatMessage(message?.get("role") as? String ?: "", message?.get("content") as? String ?: "")
-        }
-    }
 }
 
 /** What a [Generator] is asked for. What it cannot honour it ignores; the library finds stop strings. */
@@ -54,6 +45,18 @@ public class GeneratorRequest internal constructor(
     public val topK: Int,
     /** 0: all. */
     public val topP: Float,
+    /** 0: all. */
+    public val minP: Float,
+    /** 0: all. */
+    public val typicalP: Float,
+    /** 0: off. */
+    public val repetition: Float,
+    public val frequency: Float,
+    public val presence: Float,
+    /** 0: the generator's own; -1: all. */
+    public val penaltyWindow: Int,
+    /** Added to the logits of tokens. */
+    public val biases: Map<Int, Float>,
     public val schema: String?,
     public val grammar: String?,
     public val stop: List<String>,
@@ -105,16 +108,15 @@ internal class GeneratorCallback(private val generator: Generator) : Callback() 
     }
 
     private fun begin(asked: Reply): Int {
-        val messages = ChatMessage.read(asked.string())
+        val messages = readMessages(asked.string())
         val maxTokens = asked.int().takeIf { it > 0 }
         val continues = asked.flag()
         val cancel = GivenCancel(asked.long())
-        val temperature = asked.float()
-        val seed = asked.long()
-        val topK = asked.int()
-        val topP = asked.float()
+        // Arguments are evaluated in the order in which they stand, which is that of the request.
         val request = GeneratorRequest(
-            messages, maxTokens, continues, temperature, seed, topK, topP, asked.text(), asked.text(),
+            messages, maxTokens, continues, asked.float(), asked.long(), asked.int(), asked.float(), asked.float(),
+            asked.float(), asked.float(), asked.float(), asked.float(), asked.int(),
+            asked.list { asked.int() to asked.float() }.toMap(), asked.text(), asked.text(),
             asked.list { asked.string() },
         )
         val scope = CoroutineScope(Dispatchers.Default + Job())
@@ -130,7 +132,7 @@ internal class GeneratorCallback(private val generator: Generator) : Callback() 
             val ready = run.pieces.tryReceive()
             val got = when {
                 ready.isSuccess || ready.isClosed -> ready
-                else -> runBlocking { wait(run) }
+                else -> wait(run)
             }
             got.exceptionOrNull()?.let { throw it }
             val piece = got.getOrNull() ?: return null
@@ -138,12 +140,16 @@ internal class GeneratorCallback(private val generator: Generator) : Callback() 
         }
     }
 
-    /** Waits for a piece, and looks now and then whether the answer was cancelled: C has no other way to say so. */
-    private suspend fun wait(run: Run): kotlinx.coroutines.channels.ChannelResult<String> {
-        while (true) {
-            withTimeoutOrNull(POLL_MILLIS) { run.pieces.receiveCatching() }?.let { return it }
+    /**
+     * Waits for a piece, and looks now and then whether the answer was cancelled: C has no other way to say
+     * so. What waits for the piece is not what the time limit ends, or a piece that comes just then is lost.
+     */
+    private fun wait(run: Run): ChannelResult<String> = runBlocking {
+        val piece = async(start = CoroutineStart.UNDISPATCHED) { run.pieces.receiveCatching() }
+        while (withTimeoutOrNull(POLL_MILLIS) { piece.join() } == null) {
             if (run.cancel.isFired) throw CancelledException("the answer was cancelled")
         }
+        piece.await()
     }
 
     private companion object {

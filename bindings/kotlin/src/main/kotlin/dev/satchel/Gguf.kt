@@ -33,6 +33,9 @@ public class Gguf internal constructor(reply: Reply) {
         /** "Q8_0"; "?" if unknown. */
         public val type: String = reply.string()
 
+        /** As the file has it. */
+        public val typeId: Int = reply.int()
+
         /** The first runs fastest. */
         public val shape: List<Long> = reply.list { reply.long() }
         public val bytes: Long = reply.long()

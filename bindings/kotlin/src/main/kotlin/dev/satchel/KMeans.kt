@@ -2,6 +2,7 @@ package dev.satchel
 
 import dev.satchel.internal.KMeansCallback
 import dev.satchel.internal.Native
+import dev.satchel.internal.NativeMethod
 import dev.satchel.internal.Reply
 import dev.satchel.internal.Request
 import dev.satchel.internal.Work
@@ -36,7 +37,7 @@ public class KMeansOptions {
     public var initial: FloatArray? = null
 
     /** 0: until no label changes. */
-    public var tolerance: Float? = null
+    public var tolerance: Double? = null
     public var seed: Long? = null
 
     /** Bytes of working memory. */
@@ -88,104 +89,65 @@ public class KMeans internal constructor(reply: Reply) {
         public fun defaultCount(points: Long): Long =
             Request(8).long(points).send(Native::kmeansDefaultK).long()
 
-        /** Clusters points that stand one behind the other, of [dimension] values each. */
+        /** Clusters points. */
         public suspend fun cluster(
-            points: FloatArray,
-            dimension: Int,
+            points: KMeansPoints,
             count: Int? = null,
             options: KMeansOptions = KMeansOptions(),
             context: Context = Context.shared(),
-        ): KMeans = Work.run { clusterBlocking(points, dimension, count, options, context, it) }
+        ): KMeans = Work.run { clusterBlocking(points, count, options, context, it) }
 
         /** As [cluster], blocking. */
         @JvmStatic
         @JvmOverloads
         public fun clusterBlocking(
-            points: FloatArray,
-            dimension: Int,
+            points: KMeansPoints,
             count: Int? = null,
             options: KMeansOptions = KMeansOptions(),
             context: Context = Context.shared(),
             signal: CancelSignal? = null,
-        ): KMeans {
-            val n = rows(points, dimension)
-            return made(n, dimension, null, 0, count, options, context, signal, points)
-        }
-
-        /** As [clusterBlocking], of [points] rows of little-endian floats in a file, from [offset] on. */
-        @JvmStatic
-        @JvmOverloads
-        public fun clusterFileBlocking(
-            path: String,
-            points: Long,
-            dimension: Int,
-            count: Int? = null,
-            offset: Long = 0,
-            options: KMeansOptions = KMeansOptions(),
-            context: Context = Context.shared(),
-            signal: CancelSignal? = null,
-        ): KMeans = made(points, dimension, path, offset, count, options, context, signal, null)
+        ): KMeans = KMeans(
+            send(Native::kmeans, points, count?.toLong(), options.initial, options, context, signal),
+        )
 
         /** Labels points by their nearest centroid, by the same score as [cluster]. */
+        public suspend fun assign(
+            points: KMeansPoints,
+            centroids: FloatArray,
+            options: KMeansOptions = KMeansOptions(),
+            context: Context = Context.shared(),
+        ): Assignment = Work.run { assignBlocking(points, centroids, options, context, it) }
+
+        /** As [assign], blocking. */
         @JvmStatic
         @JvmOverloads
         public fun assignBlocking(
-            points: FloatArray,
-            dimension: Int,
+            points: KMeansPoints,
             centroids: FloatArray,
             options: KMeansOptions = KMeansOptions(),
             context: Context = Context.shared(),
             signal: CancelSignal? = null,
-        ): Assignment {
-            val n = rows(points, dimension)
-            val k = rows(centroids, dimension)
-            return context.cancellable(signal) { pointer, cancel ->
-                Assignment(
-                    request(pointer, n, dimension, null, 0, k, options, cancel, centroids)
-                        .send(Native::kmeansAssign, points),
-                )
-            }
-        }
+        ): Assignment = Assignment(
+            send(
+                Native::kmeansAssign, points, rowsOf(centroids, points.dimension), centroids, options, context, signal,
+            ),
+        )
 
-        private fun rows(values: FloatArray, dimension: Int): Long {
-            if (dimension < 1 || values.size % dimension != 0) {
-                throw InvalidArgumentException("${values.size} values are no rows of $dimension")
-            }
-            return (values.size / dimension).toLong()
-        }
-
-        private fun made(
-            points: Long,
-            dimension: Int,
-            path: String?,
-            offset: Long,
-            count: Int?,
+        private fun send(
+            method: NativeMethod,
+            points: KMeansPoints,
+            count: Long?,
+            centroids: FloatArray?,
             options: KMeansOptions,
             context: Context,
             signal: CancelSignal?,
-            data: FloatArray?,
-        ): KMeans = context.cancellable(signal) { pointer, cancel ->
-            val k = count?.toLong() ?: defaultCount(points)
-            val listener = options.progress
-            KMeans(
-                request(pointer, points, dimension, path, offset, k, options, cancel, options.initial)
-                    .send(Native::kmeans, data, listener?.let { KMeansCallback(it::onProgress) }),
-            )
+        ): Reply = context.cancellable(signal) { pointer, cancel ->
+            val request = points.write(Request().long(pointer)).long(count ?: defaultCount(points.count))
+                .int(options.iterations).int(options.objective?.code).int(options.mode?.code)
+                .int(options.init?.code).double(options.tolerance).long(options.seed)
+                .long(options.memoryBudget).int(options.threads).long(cancel)
+                .floats(centroids ?: FloatArray(0)).flag(options.progress != null)
+            request.send(method, points.values, KMeansCallback(options.progress, points))
         }
-
-        private fun request(
-            context: Long,
-            points: Long,
-            dimension: Int,
-            path: String?,
-            offset: Long,
-            k: Long,
-            options: KMeansOptions,
-            cancel: Long,
-            centroids: FloatArray?,
-        ): Request = Request().long(context).long(points).int(dimension).text(path).long(offset).long(k)
-            .int(options.iterations).int(options.objective?.code).int(options.mode?.code)
-            .int(options.init?.code).float(options.tolerance).long(options.seed)
-            .long(options.memoryBudget).int(options.threads).long(cancel).floats(centroids ?: FloatArray(0))
     }
 }

@@ -9,6 +9,7 @@ import dev.satchel.internal.Work
 import dev.satchel.internal.cancellable
 import dev.satchel.internal.coded
 import dev.satchel.internal.generationEvents
+import dev.satchel.internal.writeMessages
 import kotlinx.coroutines.flow.Flow
 
 /** Is told how far long work is, on the thread that does it. Throwing ends the work. */
@@ -163,11 +164,9 @@ public class Model internal constructor(
         texts: List<String>,
         role: Role = Role.DOCUMENT,
         signal: CancelSignal? = null,
-    ): List<FloatArray> = handle.cancellable(context, signal) { model, cancel ->
+    ): List<FloatArray> = handle.cancellable(signal) { model, cancel ->
         val reply = Request().long(model).long(cancel).int(role.code).texts(texts).send(Native::modelEmbed)
-        val dimension = reply.int()
-        val all = reply.floats()
-        List(texts.size) { all.copyOfRange(it * dimension, (it + 1) * dimension) }
+        reply.rows(reply.int())
     }
 
     /** Token ids of a text, without truncation. */
@@ -189,11 +188,9 @@ public class Model internal constructor(
     /** As [logits], blocking. */
     @JvmOverloads
     public fun logitsBlocking(tokens: IntArray, signal: CancelSignal? = null): List<FloatArray> =
-        handle.cancellable(context, signal) { model, cancel ->
+        handle.cancellable(signal) { model, cancel ->
             val reply = Request().long(model).long(cancel).ints(tokens).send(Native::modelLogits)
-            val width = reply.int()
-            val all = reply.floats()
-            List(tokens.size) { all.copyOfRange(it * width, (it + 1) * width) }
+            reply.rows(reply.int())
         }
 
     /** How well a generator foresees a text. */
@@ -206,7 +203,7 @@ public class Model internal constructor(
         text: String,
         progress: ProgressListener? = null,
         signal: CancelSignal? = null,
-    ): Perplexity = handle.cancellable(context, signal) { model, cancel ->
+    ): Perplexity = handle.cancellable(signal) { model, cancel ->
         val reply = Request().long(model).long(cancel).text(text)
             .send(Native::modelPerplexity, callback = progress?.let(::ProgressCallback))
         Perplexity(reply.long(), reply.double(), reply.double(), reply.double(), reply.long())
@@ -238,7 +235,7 @@ public class Model internal constructor(
         messages: List<ChatMessage>,
         options: ChatOptions = ChatOptions(),
         signal: CancelSignal? = null,
-    ): EventStream<GenerationEvent> = chatJsonBlocking(ChatMessage.write(messages), options, signal)
+    ): EventStream<GenerationEvent> = chatJsonBlocking(writeMessages(messages), options, signal)
 
     /** As [chat], blocking, of messages in JSON: what else the model's template knows may stand in them. */
     @JvmOverloads

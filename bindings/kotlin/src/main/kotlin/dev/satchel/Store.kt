@@ -45,7 +45,7 @@ public class Store private constructor(
         signal: CancelSignal? = null,
     ) {
         val bytes = utf8(text)
-        handle.cancellable(context, signal) { store, cancel ->
+        handle.cancellable(signal) { store, cancel ->
             options.write(Request(), store, id, cancel).send(Native::storeAddText, bytes)
         }
     }
@@ -76,7 +76,7 @@ public class Store private constructor(
     }
 
     private fun addData(id: String, data: Any, options: AddOptions, signal: CancelSignal?) {
-        handle.cancellable(context, signal) { store, cancel ->
+        handle.cancellable(signal) { store, cancel ->
             options.write(Request(), store, id, cancel).send(Native::storeAddBytes, data)
         }
     }
@@ -100,7 +100,7 @@ public class Store private constructor(
         options: AddOptions = AddOptions(),
         signal: CancelSignal? = null,
     ) {
-        handle.cancellable(context, signal) { store, cancel ->
+        handle.cancellable(signal) { store, cancel ->
             val request = Request().int(fileDescriptor).long(offset).long(length)
             options.write(request, store, id, cancel).send(Native::storeAddFd)
         }
@@ -146,7 +146,7 @@ public class Store private constructor(
     /** As [maintain], blocking. */
     @JvmOverloads
     public fun maintainBlocking(budgetMillis: Long? = null, signal: CancelSignal? = null): Long =
-        handle.cancellable(context, signal) { store, cancel ->
+        handle.cancellable(signal) { store, cancel ->
             Request().long(store).long(budgetMillis).long(cancel).send(Native::storeMaintain).long()
         }
 
@@ -162,7 +162,7 @@ public class Store private constructor(
         query: String,
         options: SearchOptions = SearchOptions(),
         signal: CancelSignal? = null,
-    ): SearchResults = handle.cancellable(context, signal) { store, cancel ->
+    ): SearchResults = handle.cancellable(signal) { store, cancel ->
         Request().long(store).text(query).int(options.mode?.code).int(options.limit)
             .text(options.filter?.json).long(cancel).send(Native::search).results()
     }
@@ -195,7 +195,7 @@ public class Store private constructor(
         question: String,
         options: AskOptions,
         signal: CancelSignal? = null,
-    ): PreparedQuestion = handle.cancellable(context, signal) { store, cancel ->
+    ): PreparedQuestion = handle.cancellable(signal) { store, cancel ->
         options.withGenerator { generator ->
             val request = options.write(Request().long(store).text(question), generator, cancel)
             PreparedQuestion(context, request.send(Native::askPrepare))
@@ -240,7 +240,7 @@ public class Store private constructor(
     /** As [topics], blocking. */
     @JvmOverloads
     public fun topicsBlocking(options: TopicsOptions = TopicsOptions(), signal: CancelSignal? = null): Topics =
-        handle.cancellable(context, signal) { store, cancel ->
+        handle.cancellable(signal) { store, cancel ->
             Topics(
                 Request().long(store).int(options.count).int(options.words).int(options.sentences)
                     .int(options.iterations).int(options.mode?.code).long(options.seed)
@@ -285,7 +285,7 @@ public class Store private constructor(
     /** As [backup], blocking. */
     @JvmOverloads
     public fun backupBlocking(path: String, signal: CancelSignal? = null) {
-        handle.cancellable(context, signal) { store, cancel ->
+        handle.cancellable(signal) { store, cancel ->
             Request().long(store).text(path).long(cancel).send(Native::storeBackup)
         }
     }

@@ -4,6 +4,8 @@ package dev.satchel.internal
 import dev.satchel.CancelledException
 import dev.satchel.Logger
 import dev.satchel.LogLevel
+import dev.satchel.KMeansListener
+import dev.satchel.KMeansPoints
 import dev.satchel.KMeansProgress
 import dev.satchel.ProgressListener
 import dev.satchel.SatchelException
@@ -68,6 +70,7 @@ internal abstract class Callback {
         const val NEXT = 9
         const val END = 10
         const val READ = 11
+        const val POINTS = 12
     }
 }
 
@@ -75,9 +78,23 @@ internal class ProgressCallback(private val listener: ProgressListener) : Callba
     override fun answer(operation: Int, asked: Reply, reply: Request) = listener.onProgress(asked.progress())
 }
 
-internal class KMeansCallback(private val listener: (KMeansProgress) -> Unit) : Callback() {
-    override fun answer(operation: Int, asked: Reply, reply: Request) =
-        listener(KMeansProgress(asked.int(), asked.int(), asked.long(), asked.double(), asked.long()))
+/** Is called for what there is: a listener, points that are read. */
+internal class KMeansCallback(private val listener: KMeansListener?, private val points: KMeansPoints) : Callback() {
+    override fun answer(operation: Int, asked: Reply, reply: Request) {
+        if (operation == POINTS) {
+            val first = asked.long()
+            val count = asked.int()
+            val rows = points.reader?.read(first, count) ?: FloatArray(0)
+            check(rows.size == count * points.dimension) {
+                "points from $first on: ${rows.size} numbers instead of $count rows of ${points.dimension}"
+            }
+            reply.rawFloats(rows)
+        } else {
+            listener?.onProgress(
+                KMeansProgress(asked.int(), asked.int(), asked.long(), asked.double(), asked.long()),
+            )
+        }
+    }
 }
 
 internal class ProblemCallback(private val report: (String) -> Unit) : Callback() {

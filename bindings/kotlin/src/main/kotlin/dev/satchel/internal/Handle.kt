@@ -13,7 +13,7 @@ import kotlin.concurrent.withLock
  * is itself inside a call (a callback closes its store), it cannot wait: the last call out closes.
  */
 internal class Handle(
-    private val context: Context,
+    val context: Context,
     private val pointer: Long,
     private val what: String,
     private val release: NativeMethod,
@@ -117,18 +117,18 @@ internal class NativeCancel(private val context: Context) : AutoCloseable {
     }
 }
 
-/** Runs [work] with the C object and a cancel handle, which [signal] and closing fire. */
-internal inline fun <T> Handle.cancellable(
-    context: Context,
-    signal: CancelSignal?,
-    work: (pointer: Long, cancel: Long) -> T,
-): T {
+/** Runs [work] with a cancel handle, which [signal] fires. */
+internal inline fun <T> withCancel(context: Context, signal: CancelSignal?, work: (NativeCancel) -> T): T {
     val cancel = NativeCancel(context)
     try {
         signal?.add(cancel)
-        return use(cancel) { work(it, cancel.address) }
+        return work(cancel)
     } finally {
         signal?.remove(cancel)
         cancel.close()
     }
 }
+
+/** Runs [work] with the C object and a cancel handle, which [signal] and closing fire. */
+internal inline fun <T> Handle.cancellable(signal: CancelSignal?, work: (pointer: Long, cancel: Long) -> T): T =
+    withCancel(context, signal) { cancel -> use(cancel) { work(it, cancel.address) } }

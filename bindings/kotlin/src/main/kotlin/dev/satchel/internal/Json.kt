@@ -1,6 +1,16 @@
 // JSON as metadata, messages and filters need it: no dependency, no reflection.
 package dev.satchel.internal
 
+import dev.satchel.ChatMessage
+
+internal fun writeMessages(messages: List<ChatMessage>): String =
+    Json.write(messages.map { mapOf("role" to it.role, "content" to it.content) })
+
+internal fun readMessages(json: String): List<ChatMessage> = (Json.read(json) as? List<*>).orEmpty().map {
+    val message = it as? Map<*, *>
+    ChatMessage(message?.get("role") as? String ?: "", message?.get("content") as? String ?: "")
+}
+
 /** Objects are maps, arrays lists; numbers are Long where they are whole, else Double. */
 internal object Json {
     fun write(value: Any?): String = StringBuilder().also { write(it, value) }.toString()

@@ -32,7 +32,7 @@ internal fun metadataOf(json: String): Map<String, Any?> {
 private fun Reply.hit(): Hit = Hit(
     string(), string(), string(), string(), range(), range(), long(), float(), float(),
     float().takeUnless { it.isNaN() }, int().takeIf { it > 0 }, string(), long().takeIf { it >= 0 },
-    long().takeIf { it >= 0 }, long().takeIf { it >= 0 }, list { range() },
+    long().takeIf { it >= 0 }, long().takeIf { it >= 0 }, ranges(),
 )
 
 internal fun Reply.results(): SearchResults = SearchResults(coded(int(), SearchMode.UNKNOWN), list { hit() })

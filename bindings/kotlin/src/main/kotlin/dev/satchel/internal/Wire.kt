@@ -56,6 +56,8 @@ internal class Request(capacity: Int = 160) {
 
     fun float(value: Float): Request = int(value.toRawBits())
 
+    fun double(value: Double): Request = long(value.toRawBits())
+
     fun flag(value: Boolean): Request = int(if (value) 1 else 0)
 
     // What is null is zero in C, which means the default there: no default is repeated here.
@@ -64,6 +66,8 @@ internal class Request(capacity: Int = 160) {
     fun long(value: Long?): Request = long(value ?: 0L)
 
     fun float(value: Float?): Request = float(value ?: 0f)
+
+    fun double(value: Double?): Request = double(value ?: 0.0)
 
     /** A text, with a NUL behind it for C. */
     fun text(value: String?): Request = if (value == null) int(-1) else bytes(utf8(value))
@@ -89,24 +93,21 @@ internal class Request(capacity: Int = 160) {
         return this
     }
 
+    private fun numbers(count: Int): ByteBuffer {
+        val at = room(Math.multiplyExact(count, 4))
+        return ByteBuffer.wrap(bytes, at, count * 4).order(ByteOrder.LITTLE_ENDIAN)
+    }
+
     fun ints(values: IntArray): Request {
-        int(values.size)
-        val at = room(values.size * 4)
-        ByteBuffer.wrap(bytes, at, values.size * 4).order(ByteOrder.LITTLE_ENDIAN).asIntBuffer()
-            .put(values)
+        int(values.size).numbers(values.size).asIntBuffer().put(values)
         return this
     }
 
-    fun floats(values: FloatArray): Request {
-        int(values.size)
-        rawFloats(values)
-        return this
-    }
+    fun floats(values: FloatArray): Request = int(values.size).rawFloats(values)
 
+    /** Without their number, as the last of a callback's reply. */
     fun rawFloats(values: FloatArray): Request {
-        val at = room(values.size * 4)
-        ByteBuffer.wrap(bytes, at, values.size * 4).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer()
-            .put(values)
+        numbers(values.size).asFloatBuffer().put(values)
         return this
     }
 
@@ -185,10 +186,36 @@ internal class Reply(private val bytes: ByteArray) {
         return DoubleArray(buffer.remaining()).also { buffer.get(it) }
     }
 
+    /** Rows of [width] values, one behind the other. */
+    fun rows(width: Int): List<FloatArray> {
+        val all = floats()
+        return List(if (width > 0) all.size / width else 0) { all.copyOfRange(it * width, (it + 1) * width) }
+    }
+
     fun range(): TextRange {
         val start = long()
         val end = long()
         return TextRange(start, end, long().toInt(), long().toInt())
+    }
+
+    /** Ranges that are made when they are looked at: a search has hundreds, and few are. */
+    fun ranges(): List<TextRange> {
+        val count = int()
+        val from = at
+        at = from + count * RANGE_BYTES
+        return Ranges(bytes, from, count)
+    }
+
+    private class Ranges(private val bytes: ByteArray, private val from: Int, override val size: Int) :
+        AbstractList<TextRange>(), RandomAccess {
+        override fun get(index: Int): TextRange {
+            if (index < 0 || index >= size) throw IndexOutOfBoundsException("$index of $size")
+            return Reply(bytes).also { it.at = from + index * RANGE_BYTES }.range()
+        }
+    }
+
+    private companion object {
+        const val RANGE_BYTES = 32
     }
 
     inline fun <T> list(element: () -> T): List<T> {

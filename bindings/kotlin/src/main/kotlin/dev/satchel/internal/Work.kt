@@ -5,21 +5,19 @@ import dev.satchel.CancelSignal
 import dev.satchel.CancelledException
 import dev.satchel.EventStream
 import kotlinx.coroutines.CoroutineDispatcher
-import kotlinx.coroutines.CoroutineStart
-import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.Job
 import kotlinx.coroutines.asCoroutineDispatcher
-import kotlinx.coroutines.awaitCancellation
-import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.cancellable
 import kotlinx.coroutines.flow.channelFlow
-import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
 import java.util.concurrent.SynchronousQueue
 import java.util.concurrent.ThreadPoolExecutor
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicInteger
+import kotlin.coroutines.suspendCoroutine
 
 internal object Work {
     private val number = AtomicInteger()
@@ -32,31 +30,37 @@ internal object Work {
         0, Int.MAX_VALUE, 10, TimeUnit.SECONDS, SynchronousQueue(),
     ) { work -> Thread(work, "satchel-${number.incrementAndGet()}").apply { isDaemon = true } }
 
-    val dispatcher: CoroutineDispatcher = threads.asCoroutineDispatcher()
+    private val dispatcher: CoroutineDispatcher = threads.asCoroutineDispatcher()
 
     /**
-     * Runs [work] on a thread of ours. Cancelling the job cancels the signal at once and waits for the
-     * work to end, which it then does within the time of one token or batch: what the work uses may be
-     * freed when this returns.
+     * Runs [work] with a signal that is cancelled with the caller's job, at once, by the very thread that
+     * cancels it. No scope and no coroutine of its own: they would cost more than a short search's hits.
      */
-    suspend fun <T> run(work: suspend (CancelSignal) -> T): T = coroutineScope {
+    private suspend inline fun <T> hooked(work: (CancelSignal) -> T): T {
+        val job = currentCoroutineContext()[Job]
+        job?.ensureActive()
         val signal = CancelSignal()
-        // Unconfined: the signal is cancelled by the very thread that cancels the job.
-        val watcher = launch(Dispatchers.Unconfined, CoroutineStart.UNDISPATCHED) {
-            try {
-                awaitCancellation()
-            } finally {
-                signal.cancel()
-            }
-        }
+        // A child without work ends where its parent is cancelled.
+        val hook = Job(job)
+        hook.invokeOnCompletion { cause -> if (cause != null) signal.cancel() }
         try {
-            withContext(dispatcher) { work(signal) }
+            val made = work(signal)
+            job?.ensureActive()
+            return made
         } catch (cancelled: CancelledException) {
-            ensureActive()
+            job?.ensureActive()
             throw cancelled
         } finally {
-            watcher.cancel()
+            hook.complete()
         }
+    }
+
+    /**
+     * Runs [work] on a thread of ours. When the job is cancelled it waits for the work to end, which it then
+     * does within the time of one token or batch: what the work uses may be freed when this returns.
+     */
+    suspend fun <T> run(work: (CancelSignal) -> T): T = hooked { signal ->
+        suspendCoroutine { caller -> threads.execute { caller.resumeWith(runCatching { work(signal) }) } }
     }
 
     /** As [run], for what must be closed if the job is cancelled just when it was opened. */
@@ -72,9 +76,11 @@ internal object Work {
 
     /** A stream's events, each collection from a stream of its own, which is closed when it ends. */
     fun <E : Any> flow(open: (CancelSignal) -> EventStream<E>): Flow<E> = channelFlow {
-        run { signal ->
-            open(signal).use { stream ->
-                for (event in stream) send(event)
+        hooked { signal ->
+            withContext(dispatcher) {
+                open(signal).use { stream ->
+                    for (event in stream) send(event)
+                }
             }
         }
     }.cancellable() // events that lie ready are dropped too
