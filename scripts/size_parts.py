@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Size of the stripped library by part, from the linker's map. For scripts/sizes.
 
-    size_parts.py [--strip strip] [--limit BYTES] TITLE=BUILD...
+    size_parts.py [--title TITLE] [--strip strip] [--limit BYTES] TITLE=BUILD...
 
 Links each build folder's library once more with a map, strips it, and prints one Markdown table with a
 column for each build, in kB. Exit status 1 if a library is larger than --limit (given once a build).
@@ -95,6 +95,7 @@ def measure(build, strip):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--title", default="kB, stripped")
     parser.add_argument("--strip", default="strip")
     parser.add_argument("--limit", type=int, action="append", default=[])
     parser.add_argument("builds", nargs="+")
@@ -103,7 +104,7 @@ def main():
     for build in options.builds:
         title, folder = build.split("=", 1)
         columns.append((title, *measure(folder, options.strip)))
-    print("| kB, stripped | " + " | ".join(title for title, _, _ in columns) + " |")
+    print(f"| {options.title} | " + " | ".join(title for title, _, _ in columns) + " |")
     print("|---|" + "--:|" * len(columns))
     for part in ORDER:
         if any(sizes[part] for _, _, sizes in columns):
