@@ -5,10 +5,12 @@
            [--generator TINY.gguf] [--sanitize address|thread] [--update-api] [--sum]
 
 Installs the library into BUILD/swift/stage, where SwiftPM finds it by pkg-config as it would find an
-installed one; builds package and tests with warnings as errors and runs them; compares the public
-interface with bindings/swift/api.txt; sees that all of it is documented, that it has every field and constant
-of satchel.h (tests/conformance sees to the functions), and that the privacy manifest says what the library
-imports; and builds the example in an empty package that takes this one as a git dependency, and runs it.
+installed one; builds package, tests and bench/swift_overhead with warnings as errors and runs the tests;
+compares the public interface with bindings/swift/api.txt; sees that all of it is documented, that it has
+every field and constant of satchel.h (tests/conformance sees to the functions), and that the privacy manifest
+says what the library imports; checks the examples of the documentation; and builds examples/swift/ask in an
+empty package that takes this one as a git dependency, and runs it. With --sanitize: only the tests, once it
+is sure that the sanitizer sees a fault.
 """
 import argparse
 import difflib
@@ -19,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent),
@@ -31,6 +34,10 @@ import privacy  # noqa: E402
 CASE = re.compile(r"^\S+ Test (?P<name>.+?) (?:with \d+ test cases? )?"
                   r"(?P<how>passed|failed|skipped)\b")
 RUN = re.compile(r"^\S+ Test run ")
+
+
+# The tests are Swift Testing's alone. XCTest, run beside it with nothing to do, leaks.
+WITHOUT_XCTEST = ["--disable-xctest"]
 
 
 class Tap:
@@ -70,8 +77,8 @@ class Package:
         self.scratch = self.work / ("build-" + options.sanitize if options.sanitize else "build")
         self.jobs = os.environ.get("SATCHEL_JOBS") or str(os.cpu_count())
         self.flags = ["-Xswiftc", "-warnings-as-errors"]
-        if options.sanitize:
-            self.flags += ["--sanitize", options.sanitize]
+        self.flags += (["--sanitize", options.sanitize] if options.sanitize
+                       else ["-debug-info-format", "none"])
 
     def install(self):
         """The library as an app finds it; returns what went wrong."""
@@ -88,7 +95,8 @@ class Package:
         self._forget_old_header(prefix / "include" / "satchel.h")
         self.environment = {
             **os.environ, "PKG_CONFIG_PATH": str(description.parent),
-            "LD_LIBRARY_PATH": str(self.lib),
+            "LD_LIBRARY_PATH": str(self.lib), "ASAN_OPTIONS": "detect_leaks=1",
+            "TSAN_OPTIONS": f"suppressions={self.root}/tests/swift/tsan.supp",
             "SATCHEL_SCENARIOS": str(self.root / "tests/conformance/scenarios.json"),
         }
         for name in ("model", "generator"):
@@ -107,20 +115,45 @@ class Package:
                 shutil.rmtree(old, ignore_errors=True)
             stamp.write_text(digest)
 
-    def swift(self, *arguments, scratch=None, cwd=None):
-        return run(["swift", *arguments, "--scratch-path", scratch or self.scratch,
-                    "--jobs", self.jobs, *self.flags], env=self.environment, cwd=cwd or self.root)
+    def includes(self):
+        """For the compiler alone: where the modules of the package and of the library are."""
+        # Where SwiftPM leaves the modules: BUILD/<triple>/debug, to which debug leads.
+        modules = self.scratch / "debug" / "Modules"
+        for folder in (modules if modules.exists() else self.scratch / "debug",
+                       self.root / "bindings/swift/Sources/CSatchel",
+                       self.stage / self.options.prefix.lstrip("/") / "include"):
+            yield from ("-I", folder)
+
+    def swift(self, *arguments, **environment):
+        return run(["swift", *arguments, "--scratch-path", self.scratch, "--jobs", self.jobs,
+                    *self.flags], env={**self.environment, **environment}, cwd=self.root)
+
+
+FAULTS = re.compile(r"^.*(?:Address|Leak|Thread)Sanitizer.*$", re.M)
+
+
+def sanitizer(package, tap):
+    """What a sanitizer does not see, it cannot rule out."""
+    ran = package.swift("test", *WITHOUT_XCTEST, "--skip-build", "--filter", "FaultTests",
+                        SATCHEL_FAULTS="1")
+    seen = "LeakSanitizer" if package.options.sanitize == "address" else "data race"
+    fine = ran.returncode != 0 and seen in ran.stdout
+    tap.check("the sanitizer sees a fault", "" if fine else ran.stdout)
 
 
 def tests(package, tap):
-    built = package.swift("build", "--build-tests")
+    # The program that measures has no test of its own: it is compiled beside the others.
+    bench = {} if package.options.sanitize else {"SATCHEL_BENCH": "1"}
+    built = package.swift("build", "--build-tests", *WITHOUT_XCTEST, **bench)
     lines = built.stdout.splitlines()
     told = [line for line in lines if "error:" in line] + lines[-20:]
     tap.check("builds without warnings, in Swift 6's language mode",
               "\n".join(told) if built.returncode else "")
     if built.returncode:
         return False
-    ran = package.swift("test", "--skip-build")
+    if package.options.sanitize:
+        sanitizer(package, tap)
+    ran = package.swift("test", *WITHOUT_XCTEST, "--skip-build", "--skip", "FaultTests", **bench)
     cases, issues = [], {}
     for line in ran.stdout.splitlines():
         issue = re.match(r"^\S+ Test (\S+)(?: \(.*?\))?.* recorded an issue", line)
@@ -132,24 +165,20 @@ def tests(package, tap):
     for name, how in cases:
         tap.case(name, how, "\n".join(issues.get(name.split()[0], [])))
     if not cases or (ran.returncode and all(how != "failed" for _, how in cases)):
-        tap.case("the tests run to their end", "failed", "\n".join(ran.stdout.splitlines()[-60:]))
+        faults = FAULTS.search(ran.stdout)
+        told = ran.stdout[faults.start():] if faults else "\n".join(ran.stdout.splitlines()[-60:])
+        tap.case("the tests run to their end", "failed", told)
     return True
 
 
 def interface(package, tap, update):
-    # Where SwiftPM leaves the modules: BUILD/<triple>/debug, to which debug leads.
-    modules = package.scratch / "debug" / "Modules"
-    if not modules.exists():
-        modules = package.scratch / "debug"
     folder = package.work / "symbols"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     target = run(["swiftc", "-print-target-info"]).stdout
     triple = re.search(r'"triple" *: *"([^"]+)"', target)[1]
     made = run(["swift", "symbolgraph-extract", "-module-name", "Satchel", "-target", triple,
-                "-I", modules, "-I", package.root / "bindings/swift/Sources/CSatchel",
-                "-I", package.stage / package.options.prefix.lstrip("/") / "include",
-                "-minimum-access-level", "public", "-skip-synthesized-members",
+                *package.includes(), "-minimum-access-level", "public", "-skip-synthesized-members",
                 "-output-dir", folder], env=package.environment)
     graph = folder / "Satchel.symbols.json"
     if made.returncode or not graph.exists():
@@ -163,6 +192,27 @@ def interface(package, tap, update):
     tap.check("the interface is that of api.txt (else scripts/test-swift --update-api)",
               "\n".join(difflib.unified_diff(kept, lines, "api.txt", "as built", lineterm="", n=0)))
     tap.check("all of it is documented", "\n".join(bare))
+
+
+def examples(package, tap):
+    """What cannot be built here is parsed, what stands in the documentation is type-checked."""
+    parsed = run(["swiftc", "-parse", "-swift-version", "6",
+                  *sorted((package.root / "examples/swift/notes").glob("*.swift"))])
+    tap.check("the notes app parses", parsed.stdout)
+    folder = package.work / "documentation"
+    folder.mkdir(exist_ok=True)
+    for name in ("README.md", "docs/swift.md"):
+        text = (package.root / name).read_text(encoding="utf-8")
+        blocks = [block for block in re.findall(r"^```swift\n(.*?)^```", text, re.M | re.S)
+                  if "Store(path:" in block]
+        for block in blocks:
+            whole = block if "import Satchel\n" in block else "import Satchel\n" + block
+            (folder / "main.swift").write_text(whole, encoding="utf-8")
+            made = run(["swiftc", "-typecheck", "-swift-version", "6", "-warnings-as-errors",
+                        *package.includes(), folder / "main.swift"])
+            tap.check(f"{name}: an example compiles", made.stdout if made.returncode else "")
+        if not blocks:
+            tap.case(f"{name} has an example", "failed")
 
 
 def complete(package, tap):
@@ -207,11 +257,12 @@ def snapshot(package):
     return repository, ""
 
 
-def dependency(package, tap):
+def consumer(package):
+    """The example in an empty package that depends on this one; what went wrong."""
     repository, why = snapshot(package)
-    consumer = package.work / "consumer"
-    (consumer / "Sources/ask").mkdir(parents=True, exist_ok=True)
-    (consumer / "Package.swift").write_text(f"""// swift-tools-version: 6.0
+    folder = package.work / "consumer"
+    (folder / "Sources/ask").mkdir(parents=True, exist_ok=True)
+    (folder / "Package.swift").write_text(f"""// swift-tools-version: 6.0
 import PackageDescription
 let package = Package(
     name: "consumer",
@@ -223,19 +274,22 @@ let package = Package(
     ]
 )
 """)
-    shutil.copyfile(package.root / "examples/swift/ask/main.swift",
-                    consumer / "Sources/ask/main.swift")
-    flags, package.flags = package.flags, []  # as an app builds it
+    shutil.copyfile(package.root / "examples/swift/ask/main.swift", folder / "Sources/ask/main.swift")
+    if why:
+        return why
     home = package.work / "swiftpm"
-    if not why:
-        built = package.swift("build", "--cache-path", home / "cache", "--config-path",
-                              home / "configuration", "--security-path", home / "security",
-                              scratch=consumer / ".build", cwd=consumer)
-        why = built.stdout if built.returncode else ""
-    package.flags = flags
+    built = run(["swift", "build", "--jobs", package.jobs, "--scratch-path", folder / ".build",
+                 "--cache-path", home / "cache", "--config-path", home / "configuration",
+                 "--security-path", home / "security", "-debug-info-format", "none",
+                 "--disable-index-store"], env=package.environment, cwd=folder)
+    return built.stdout if built.returncode else ""
+
+
+def dependency(package, tap, why):
     tap.check("an empty package takes it as a git dependency", why)
     if why:
         return
+    consumer = package.work / "consumer"
     notes, store = consumer / "notes", consumer / "notes.satchel"
     notes.mkdir(exist_ok=True)
     (notes / "lease.md").write_text("# Lease\n\nThe lease ends on 31 May 2027.\n")
@@ -281,11 +335,21 @@ def main():
     package = Package(options)
     why = package.install()
     tap.check("the library installs", why)
-    if not why and tests(package, tap) and not options.sanitize:
-        interface(package, tap, options.update_api)
-        complete(package, tap)
-        privacy_manifest(package, tap)
-        dependency(package, tap)
+    if why or options.sanitize:
+        if not why:
+            tests(package, tap)
+        return tap.end(options.sum)
+    # Neither build keeps all processors busy: they go on side by side, unless one at a time is asked for.
+    with ThreadPoolExecutor() as beside:
+        built = beside.submit(consumer, package)
+        if package.jobs == "1":
+            built.result()
+        if tests(package, tap):
+            interface(package, tap, options.update_api)
+            complete(package, tap)
+            examples(package, tap)
+            privacy_manifest(package, tap)
+            dependency(package, tap, built.result())
     return tap.end(options.sum)
 
 

@@ -95,9 +95,43 @@ private final class CallThread: @unchecked Sendable {
     }
 }
 
+/// A result on its way from another thread to the task that waits for it. It goes through a lock, not through
+/// the continuation: a continuation resumed before its task waits leaves no order that the thread sanitizer
+/// could see, and races of our own would be lost among the false ones.
+final class HandOver<T: Sendable>: @unchecked Sendable {
+    private let lock = NSLock()
+    private var result: Result<T, any Error>?
+    private var waiting: UnsafeContinuation<Void, Never>?
+
+    /// Passes itself to `body`, which sees to it that somebody resumes it once, and waits for that.
+    static func wait(_ body: (HandOver) -> Void) async throws -> T {
+        let given = HandOver()
+        await withUnsafeContinuation { waiting in
+            given.lock.withLock { given.waiting = waiting }
+            body(given)
+        }
+        return try given.take()
+    }
+
+    func resume(with result: Result<T, any Error>) {
+        lock.lock()
+        self.result = result
+        let waiting = self.waiting
+        lock.unlock()
+        waiting?.resume()
+    }
+
+    private func take() throws -> T {
+        lock.lock()
+        let result = self.result
+        lock.unlock()
+        return try result!.get()
+    }
+}
+
 /// Runs blocking work off the cooperative pool.
 func offPool<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
-    try await withUnsafeThrowingContinuation { (waiting: UnsafeContinuation<T, any Error>) in
+    try await HandOver.wait { waiting in
         CallThreads.shared.submit { waiting.resume(with: Result(catching: work)) }
     }
 }

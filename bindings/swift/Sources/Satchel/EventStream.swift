@@ -73,7 +73,7 @@ struct StreamSource<Element: Sendable>: Sendable {
 /// One run of a stream. A thread pulls events from the library and puts them into a small buffer, from
 /// which the task takes them: where they come fast, few of them make one wait for the other.
 private final class Pull<Element: Sendable>: @unchecked Sendable {
-    private typealias Waiter = UnsafeContinuation<Element?, any Error>
+    private typealias Waiter = HandOver<Element?>
 
     // So many events are fetched before they are asked for, at most.
     private static var ahead: Int { 16 }
@@ -110,7 +110,7 @@ private final class Pull<Element: Sendable>: @unchecked Sendable {
             element = ready
         } else {
             element = try await withTaskCancellationHandler {
-                try await withUnsafeThrowingContinuation { wait($0) }
+                try await Waiter.wait { wait($0) }
             } onCancel: {
                 cancel.fire()
             }
@@ -179,7 +179,7 @@ private final class Pull<Element: Sendable>: @unchecked Sendable {
         taken = 0
         lock.unlock()
         pulling?.fire()  // the thread that pulls closes the stream
-        waiting?.resume(returning: nil)
+        waiting?.resume(with: .success(nil))
         if let leaving { CallThreads.shared.submit { Self.close(leaving.opened) } }
         return !wasOver
     }

@@ -165,3 +165,23 @@ import Testing
         } catch is CancellationError {}
     }
 }
+
+/// Faults on purpose, to see that a sanitizer finds them; tests/swift/run.py asks for them.
+@Suite(.enabled(if: ProcessInfo.processInfo.environment["SATCHEL_FAULTS"] != nil))
+struct FaultTests {
+    nonisolated(unsafe) static var counter = 0
+    nonisolated(unsafe) static var block: UnsafeMutableRawPointer?
+
+    @Test func aLeakAndARace() {
+        Self.block = .allocate(byteCount: 1000, alignment: 8)
+        Self.block = nil
+        let done = DispatchSemaphore(value: 0)
+        for _ in 0..<2 {
+            Thread.detachNewThread {
+                for _ in 0..<100_000 { Self.counter += 1 }
+                done.signal()
+            }
+        }
+        for _ in 0..<2 { done.wait() }
+    }
+}
