@@ -74,6 +74,13 @@ static inline satchel_allocator test_allocator_table(test_allocator *test) {
         assert_int_equal((test)->wrong_sizes, 0);                                                  \
     } while (0)
 
+/* Leaves a case out on an emulated processor: one that takes long there, and in which nothing depends on the
+ * processor. */
+static inline void test_needs_speed(void) {
+    if (getenv("SATCHEL_TEST_EMULATED"))
+        skip();
+}
+
 /* A small generator with a fixed seed: the same inputs in every run. */
 static inline uint32_t test_random(uint64_t *state) {
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);

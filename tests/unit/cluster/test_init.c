@@ -363,6 +363,7 @@ static void wide_rows_are_drawn_too(void **state) {
 
 /* What is said to be needed is enough, and not absurd. */
 static void memory_is_as_foretold(void **state) {
+    test_needs_speed();
     points from = make_clusters(6000, 100, 50, 2);
     static const size_t ks[] = {1, 10, 150, 700, 3000, 6000};
     float *centroids = malloc(6000 * 100 * sizeof *centroids);
@@ -448,6 +449,7 @@ static void cancelling_ends_it(void **state) {
 }
 
 static void every_allocation_may_fail(void **state) {
+    test_needs_speed();
     points from = make_clusters(1000, 8, 5, 2);
     for (size_t m = 0; m < SAT_COUNT(methods); m++)
         for (int inner = 0; inner < 2; inner++) {

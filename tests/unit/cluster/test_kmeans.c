@@ -621,6 +621,7 @@ static void bad_input_is_named(void **state) {
 
 static void every_failed_allocation_is_survived(void **state) {
     (void)state;
+    test_needs_speed();
     for (int32_t mode = SATCHEL_KMEANS_EXACT; mode <= SATCHEL_KMEANS_FAST; mode++) {
         seed = 95;
         setting s = {.count = 9000, .n = 3, .k = 40, .threads = 2};
