@@ -1,10 +1,6 @@
 // An AAR with satchel_jni and the C library for arm64-v8a and x86_64. The C library comes built, one
 // folder for each ABI with libsatchel.so in it: gradle :android:assembleRelease -Psatchel.libs=/path
 // Apps that call C too find headers and library by prefab, as the package `satchel`.
-import org.jetbrains.kotlin.gradle.dsl.JvmDefaultMode
-import org.jetbrains.kotlin.gradle.dsl.JvmTarget
-import org.jetbrains.kotlin.gradle.dsl.KotlinVersion
-
 plugins {
     id("com.android.library")
     kotlin("android")
@@ -44,17 +40,6 @@ android {
         targetCompatibility = JavaVersion.VERSION_1_8
     }
     publishing { singleVariant("release") { withSourcesJar() } }
-}
-
-kotlin {
-    explicitApi()
-    compilerOptions {
-        languageVersion.set(KotlinVersion.KOTLIN_2_2)
-        apiVersion.set(KotlinVersion.KOTLIN_2_2)
-        jvmTarget.set(JvmTarget.JVM_1_8)
-        jvmDefault.set(JvmDefaultMode.NO_COMPATIBILITY)
-    }
-    coreLibrariesVersion = "2.2.0"
 }
 
 dependencies {

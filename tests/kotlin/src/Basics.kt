@@ -113,14 +113,16 @@ fun basics(suite: Suite, model: File?) {
             }
             val expected = status.name.split('_').joinToString("") { it.lowercase().replaceFirstChar(Char::uppercase) }
             equal("dev.satchel.${expected}Exception", thrown.javaClass.name)
-            equal(listOf(status, code, 7, "why", name), thrown.run { listOf(this.status, this.code, osCode, message, statusName) })
+            val told = thrown.run { listOf(this.status, this.code, osCode, message, statusName) }
+            equal(listOf(status, code, 7, "why", name), told)
         }
     }
     suite.test("texts keep emoji and NUL, in all directions") { folder ->
         val context = oneThread()
         val text = "before\u0000after 😀🏳️‍🌈 \uFFFD é \u0800 end"
         Store.open(folder.of("😀.satchel"), context = context).use { store ->
-            store.add("id 😀", text, AddOptions().apply { title = "Ü😀"; metadata = mapOf("k" to listOf("😀", "\u0001\"\\"), "n" to 2.5, "b" to true) })
+            val given = mapOf("k" to listOf("😀", "\u0001\"\\"), "n" to 2.5, "b" to true)
+            store.add("id 😀", text, AddOptions().apply { title = "Ü😀"; metadata = given })
             equal(text, store.text("id 😀"))
             equal(text.toByteArray().toList(), store.textBytesBlocking("id 😀").toList())
             equal(listOf(0, 'a'.code).map { it.toByte() }, store.textBytesBlocking("id 😀", 6, 2).toList())
@@ -142,7 +144,8 @@ fun basics(suite: Suite, model: File?) {
         }
     }
     suite.test("failures carry code, message and the system's number") { folder ->
-        val failure = throws<NotFoundException> { Store.open(folder.of("none/a.satchel"), StoreOptions().apply { mustExist = true }) }
+        val options = StoreOptions().apply { mustExist = true }
+        val failure = throws<NotFoundException> { Store.open(folder.of("none/a.satchel"), options) }
         equal(Status.NOT_FOUND.code, failure.code)
         holds("none/a.satchel" in failure.message!!) { failure.message!! }
         equal(2, throws<SatchelException> { Model.open(folder.of("none.gguf")) }.osCode)
@@ -180,12 +183,14 @@ fun basics(suite: Suite, model: File?) {
             store.add("n/a", "apples", AddOptions().apply { metadata = mapOf("by" to "ann", "year" to 2020) })
             store.add("n/b", "apples", AddOptions().apply { metadata = mapOf("by" to "bob", "year" to 2023) })
             store.add("m/c", "apples")
-            suspend fun found(filter: Filter) = store.search("apples", SearchOptions().apply { this.filter = filter }).map { it.documentId }.sorted()
+            suspend fun found(filter: Filter) =
+                store.search("apples", SearchOptions().apply { this.filter = filter }).map { it.documentId }.sorted()
             equal(listOf("n/a", "n/b"), found(Filter.path("n/*")))
             equal(listOf("n/a"), found(Filter.metadata("by", "ann", "eve")))
             equal(listOf("n/b"), found(Filter.range("year", 2021.0, null)))
             equal(listOf("m/c", "n/b"), found(!Filter.metadata("by", "ann")))
-            equal(listOf("m/c", "n/a"), found(Filter.any(Filter.path("m/*"), Filter.all(Filter.path("n/*"), Filter.range("year", null, 2021.0)))))
+            val old = Filter.all(Filter.path("n/*"), Filter.range("year", null, 2021.0))
+            equal(listOf("m/c", "n/a"), found(Filter.any(Filter.path("m/*"), old)))
         }
     }
     suite.test("readers read, pass on and fail") { folder ->
@@ -281,7 +286,8 @@ fun basics(suite: Suite, model: File?) {
             equal("It needs flour [1]. 😀", events.filterIsInstance<TokenEvent>().joinToString("") { it.text })
             equal(listOf("bread"), events.filterIsInstance<CitationEvent>().map { it.documentId })
             options.generator = Model.of(FailingGenerator(), context)
-            equal("the model fell over 😀", throws<CallbackException> { store.ask("bread?", options).toList() }.cause?.message)
+            val failure = throws<CallbackException> { store.ask("bread?", options).toList() }
+            equal("the model fell over 😀", failure.cause?.message)
         }
     }
     suite.test("a generator of the app's own serves chat and generate") {
@@ -313,7 +319,8 @@ fun basics(suite: Suite, model: File?) {
     suite.test("a prepared question takes its answer in pieces, cut within a character too") { folder ->
         Store.open(folder.of("a.satchel"), context = oneThread()).use { store ->
             store.add("bread", "Bread needs flour, water and salt.")
-            store.prepare("What does bread need?", AskOptions().apply { contextTokens = 2000; refusalThreshold = -1f }).use { question ->
+            val options = AskOptions().apply { contextTokens = 2000; refusalThreshold = -1f }
+            store.prepare("What does bread need?", options).use { question ->
                 equal(listOf("system", "user"), question.messages.map { it.role })
                 equal(1, question.passages.size)
                 val events = question.events(flowOf("Flour \uD83D", "\uDE00", " [1].")).toList()
@@ -363,10 +370,13 @@ fun basics(suite: Suite, model: File?) {
         bytes.asFloatBuffer().put(points)
         val file = File(folder, "rows").apply { writeBytes(bytes.array()) }
         equal(expected, KMeans.cluster(KMeansPoints.file(file.path, 200, 2, 8), 2, options, context).centroids.toList())
-        val read = KMeansPoints.read(200, 2) { first, count -> points.copyOfRange(first.toInt() * 2, first.toInt() * 2 + count * 2) }
+        val read = KMeansPoints.read(200, 2) { first, count ->
+            points.copyOfRange(first.toInt() * 2, first.toInt() * 2 + count * 2)
+        }
         equal(expected, KMeans.cluster(read, 2, options, context).centroids.toList())
         val short = KMeansPoints.read(200, 2) { _, _ -> FloatArray(3) }
-        holds("3 numbers instead of" in throws<CallbackException> { KMeans.cluster(short, 2, options, context) }.cause!!.message!!)
+        val failure = throws<CallbackException> { KMeans.cluster(short, 2, options, context) }
+        holds("3 numbers instead of" in failure.cause!!.message!!)
         throws<NotFoundException> { KMeans.cluster(KMeansPoints.file(folder.of("none"), 200, 2), 2, options, context) }
     }
     if (model != null) {
@@ -381,10 +391,14 @@ fun basics(suite: Suite, model: File?) {
                 throws<WrongModelException> { it.perplexity("some words") }
             }
             equal(model.length(), Model.measure(model.path).fileBytes)
-            holds(Gguf.read(model.path).run { keys.isNotEmpty() && tensors.isNotEmpty() && fileBytes == model.length() })
+            val read = Gguf.read(model.path)
+            holds(read.run { keys.isNotEmpty() && tensors.isNotEmpty() && fileBytes == model.length() })
+            equal(setOf(0), read.tensors.filter { it.type == "F32" }.map { it.typeId }.toSet())
             FileInputStream(model).use { file -> Model.open(descriptor(file)).close() }
         }
     }
     suite.test("Java calls it") { folder -> equal("", Caller.run(folder.path)) }
-    suite.test("the shared context is one") { holds(Context.shared() === Context.shared() && Context.shared().threads > 0) }
+    suite.test("the shared context is one") {
+        holds(Context.shared() === Context.shared() && Context.shared().threads > 0)
+    }
 }

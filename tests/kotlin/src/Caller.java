@@ -109,7 +109,8 @@ public final class Caller {
                 }
                 CancelSignal signal = new CancelSignal();
                 signal.cancel();
-                try (EventStream<SyncEvent> events = store.syncBlocking(folder, new dev.satchel.SyncOptions(), signal)) {
+                dev.satchel.SyncOptions all = new dev.satchel.SyncOptions();
+                try (EventStream<SyncEvent> events = store.syncBlocking(folder, all, signal)) {
                     for (SyncEvent ignored : events) { }
                     return "not cancelled";
                 } catch (CancelledException expected) {

@@ -128,7 +128,8 @@ private class Conformance(private val folder: File) : AutoCloseable {
                 mapOf("passages" to it.passages.size.toLong(), "refused" to (it.refused?.told() ?: "none"))
             }
             "resolve" -> return mapOf(
-                "events" to checkNotNull(prepared).resolve(step.text("text"), step.flag("final")).mapNotNull { it.told() },
+                "events" to checkNotNull(prepared).resolve(step.text("text"), step.flag("final"))
+                    .mapNotNull { it.told() },
             )
             "sync" -> return sync(step)
             "verify" -> return mapOf("problems" to store().verify().size.toLong())

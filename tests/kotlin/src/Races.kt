@@ -57,7 +57,9 @@ fun races(suite: Suite) {
             val random = Random(1)
             repeat(TIMES) {
                 val tokens = AtomicInteger()
-                val job = background.launch { model.chat(talk).collect { if (it is TokenEvent) tokens.incrementAndGet() } }
+                val job = background.launch {
+                    model.chat(talk).collect { if (it is TokenEvent) tokens.incrementAndGet() }
+                }
                 when (it % 3) {
                     0 -> while (tokens.get() < it % 7) Thread.onSpinWait()
                     1 -> Thread.sleep(0, random.nextInt(400_000))
@@ -126,7 +128,13 @@ fun races(suite: Suite) {
         repeat(TIMES) {
             val stream: EventStream<*> = model.chatBlocking(talk)
             val end = AtomicReference<Throwable?>()
-            val reader = thread { try { while (stream.next() != null) { } } catch (thrown: Throwable) { end.set(thrown) } }
+            val reader = thread {
+                try {
+                    while (stream.next() != null) { }
+                } catch (thrown: Throwable) {
+                    end.set(thrown)
+                }
+            }
             Thread.sleep(0, random.nextInt(300_000))
             stream.close()
             reader.join()
@@ -144,7 +152,8 @@ fun races(suite: Suite) {
                 store.addReader(object : dev.satchel.Reader {
                     override val id = "r"
                     override val mediaTypes = listOf("x/y")
-                    override fun read(mediaType: String, data: ByteArray, output: dev.satchel.ReaderOutput) = output.text("read")
+                    override fun read(mediaType: String, data: ByteArray, output: dev.satchel.ReaderOutput) =
+                        output.text("read")
                 })
                 store.add("d.y", ByteArray(9), dev.satchel.AddOptions().apply { mediaType = "x/y" })
                 store.add("d", "words of round $number")
@@ -168,7 +177,8 @@ fun races(suite: Suite) {
         val memory = context.memory
         repeat(200) { round(it, context) }
         // A few come and go with the machine's own threads; a leak would leave one for each round.
-        holds(globalReferences() < references + 50) { "$references global references before, ${globalReferences()} after" }
+        val now = globalReferences()
+        holds(now < references + 50) { "$references global references before, $now after" }
         equal(memory, context.memory)
         context.close()
     }

@@ -71,7 +71,10 @@ open class FakeEmbedder : Embedder {
 
     override fun countTokens(text: String): Int = (text.toByteArray().size + 3) / 4 + 2
 
-    override fun embed(texts: List<String>, role: Role, cancelled: () -> Boolean): List<FloatArray> = texts.map { text ->
+    override fun embed(texts: List<String>, role: Role, cancelled: () -> Boolean): List<FloatArray> =
+        texts.map(::vector)
+
+    private fun vector(text: String): FloatArray {
         val counts = DoubleArray(dimension)
         var before = 0
         for (each in text.toByteArray()) {
@@ -81,7 +84,7 @@ open class FakeEmbedder : Embedder {
         }
         if (text.isEmpty()) counts[0] = 1.0
         val length = sqrt(counts.sumOf { it * it })
-        FloatArray(dimension) { (counts[it] / length).toFloat() }
+        return FloatArray(dimension) { (counts[it] / length).toFloat() }
     }
 }
 

@@ -21,7 +21,10 @@ public object Satchel {
     public fun isAtLeast(major: Int, minor: Int = 0, patch: Int = 0): Boolean =
         Request(12).int(major).int(minor).int(patch).send(Native::versionAtLeast).flag()
 
-    /** Whether it was built with a feature: "encoder", "faiss", "generator", "html", "kmeans", "markdown", "stemmers". */
+    /**
+     * Whether it was built with a feature: "encoder", "faiss", "generator", "html", "kmeans", "markdown",
+     * "stemmers".
+     */
     @JvmStatic
     public fun has(feature: String): Boolean = Request().text(feature).send(Native::hasFeature).flag()
 

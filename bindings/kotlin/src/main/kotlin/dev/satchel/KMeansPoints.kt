@@ -33,7 +33,10 @@ public class KMeansPoints private constructor(
         public fun of(values: FloatArray, dimension: Int): KMeansPoints =
             KMeansPoints(rowsOf(values, dimension), dimension, values, null, 0, null)
 
-        /** [count] points in a file, row after row as little-endian floats, from byte [offset] on. It is read in blocks. */
+        /**
+         * [count] points in a file, row after row as little-endian floats, from byte [offset] on. It is read in
+         * blocks.
+         */
         @JvmStatic
         @JvmOverloads
         public fun file(path: String, count: Long, dimension: Int, offset: Long = 0): KMeansPoints =

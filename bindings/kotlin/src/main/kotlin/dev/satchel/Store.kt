@@ -50,7 +50,10 @@ public class Store private constructor(
         }
     }
 
-    /** Adds or replaces a document from the bytes of a file: [AddOptions.mediaType], the id or the bytes choose the reader. */
+    /**
+     * Adds or replaces a document from the bytes of a file: [AddOptions.mediaType], the id or the bytes choose
+     * the reader.
+     */
     public suspend fun add(id: String, data: ByteArray, options: AddOptions = AddOptions()): Unit =
         Work.run { addBlocking(id, data, options, it) }
 
