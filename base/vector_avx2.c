@@ -2,23 +2,8 @@
  * Vector kernels for AVX2 and F16C, which AVX-512 machines use too: the 8 lanes of the contract are one
  * 256-bit register, and from memory these kernels are as fast as it delivers.
  */
-#include <immintrin.h>
-
+#include "base/kernel.h"
 #include "base/vector_isa.h"
-
-#define INLINE static inline __attribute__((always_inline))
-
-/* All ones in lanes below count (0 to 8). */
-INLINE __m256i lanes_below(size_t count) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count),
-                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
-INLINE float sum_lanes(__m256 lane) {
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(lane), _mm256_extractf128_ps(lane, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
 
 /* R rows of n, `stride` apart, together: one load of b serves all, and R chains of additions hide their
  * latency. out: (R), `step` apart. */
@@ -26,27 +11,23 @@ INLINE void dots(float *out, size_t step, const float *rows, size_t stride, cons
                  size_t n, const int R) {
     __m256 lane[4];
     size_t i = 0;
-#pragma GCC unroll 4
-    for (int r = 0; r < R; r++)
+    EACH (r, R)
         lane[r] = _mm256_setzero_ps();
     for (; i + 8 <= n; i += 8) {
         __m256 y = _mm256_loadu_ps(b + i);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++)
+        EACH (r, R)
             lane[r] = _mm256_add_ps(
                 lane[r], _mm256_mul_ps(_mm256_loadu_ps(rows + (size_t)r * stride + i), y));
     }
     if (i < n) { /* a lane without an element adds +0, which changes nothing: no lane is −0 */
         __m256i mask = lanes_below(n - i);
         __m256 y = _mm256_maskload_ps(b + i, mask);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++)
+        EACH (r, R)
             lane[r] = _mm256_add_ps(
                 lane[r], _mm256_mul_ps(_mm256_maskload_ps(rows + (size_t)r * stride + i, mask), y));
     }
-#pragma GCC unroll 4
-    for (int r = 0; r < R; r++)
-        out[(size_t)r * step] = sum_lanes(lane[r]);
+    EACH (r, R)
+        out[(size_t)r * step] = sum_eight(lane[r]);
 }
 
 static float dot_avx2(const float *a, const float *b, size_t n) {

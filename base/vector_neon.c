@@ -1,11 +1,9 @@
 /* Vector kernels for NEON; the dot product extension adds nothing to floats. The 8 lanes of the contract
  * are two registers. */
-#include <arm_neon.h>
 #include <string.h>
 
+#include "base/kernel.h"
 #include "base/vector_isa.h"
-
-#define INLINE static inline __attribute__((always_inline))
 
 typedef struct lanes {
     float32x4_t low, high; /* 0 to 3, 4 to 7 */
@@ -24,9 +22,7 @@ INLINE lanes add_product(lanes sum, lanes a, lanes b) {
 }
 
 INLINE float sum_lanes(lanes s) {
-    float32x4_t four = vaddq_f32(s.low, s.high);
-    float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
-    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+    return sum_four(vaddq_f32(s.low, s.high));
 }
 
 /* R rows of n, `stride` apart, together: one load of b serves all, and R chains of additions hide their
@@ -35,26 +31,22 @@ INLINE void dots(float *out, size_t step, const float *rows, size_t stride, cons
                  size_t n, const int R) {
     lanes sum[4];
     size_t i = 0;
-#pragma GCC unroll 4
-    for (int r = 0; r < R; r++)
+    EACH (r, R)
         sum[r].low = sum[r].high = vdupq_n_f32(0);
     for (; i + 8 <= n; i += 8) {
         lanes y = load8(b + i);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++)
+        EACH (r, R)
             sum[r] = add_product(sum[r], load8(rows + (size_t)r * stride + i), y);
     }
     if (i < n) { /* a lane without an element adds +0, which changes nothing: no lane is −0 */
         float last[8] = {0}, query[8] = {0};
         memcpy(query, b + i, (n - i) * sizeof *b);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++) {
+        EACH (r, R) {
             memcpy(last, rows + (size_t)r * stride + i, (n - i) * sizeof *rows);
             sum[r] = add_product(sum[r], load8(last), load8(query));
         }
     }
-#pragma GCC unroll 4
-    for (int r = 0; r < R; r++)
+    EACH (r, R)
         out[(size_t)r * step] = sum_lanes(sum[r]);
 }
 

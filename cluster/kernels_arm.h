@@ -5,8 +5,6 @@
 #ifndef SATCHEL_CLUSTER_KERNELS_ARM_H
 #define SATCHEL_CLUSTER_KERNELS_ARM_H
 
-#include <arm_neon.h>
-
 #include "cluster/kernels_lanes.h"
 
 enum { COLUMNS = 8, PAIR = COLUMNS / 4 };

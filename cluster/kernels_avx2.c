@@ -68,17 +68,4 @@ static void dots(int32_t *out, const int8_t *rows, const sat_point *points,
     }
 }
 
-const sat_cluster_kernels sat_cluster_kernels_avx2 = {
-    .level = SATCHEL_CPU_AVX2,
-    .depth = DEPTH,
-    .offset = OFFSET,
-    .limit = LIMIT,
-    .row_limit = ROW_LIMIT,
-    .quantize = quantize,
-    .dots = dots,
-    .tile = tile,
-    .dot = dot,
-    .distance = distance,
-    .add = add,
-    .subtract = subtract,
-};
+KERNELS(sat_cluster_kernels_avx2, SATCHEL_CPU_AVX2, OFFSET, LIMIT, ROW_LIMIT);

@@ -80,17 +80,4 @@ static uint32_t tile(sat_tile *tile) {
     return bounds(tile, least_of_each(least));
 }
 
-const sat_cluster_kernels sat_cluster_kernels_avx512 = {
-    .level = SATCHEL_CPU_AVX512,
-    .depth = DEPTH,
-    .offset = OFFSET,
-    .limit = 127,
-    .row_limit = 127,
-    .quantize = quantize,
-    .dots = dots,
-    .tile = tile,
-    .dot = dot,
-    .distance = distance,
-    .add = add,
-    .subtract = subtract,
-};
+KERNELS(sat_cluster_kernels_avx512, SATCHEL_CPU_AVX512, OFFSET, 127, 127);

@@ -43,17 +43,4 @@ static void dots(int32_t *out, const int8_t *rows, const sat_point *points,
     }
 }
 
-const sat_cluster_kernels sat_cluster_kernels_avxvnni = {
-    .level = SATCHEL_CPU_AVXVNNI,
-    .depth = DEPTH,
-    .offset = OFFSET,
-    .limit = 127,
-    .row_limit = 127,
-    .quantize = quantize,
-    .dots = dots,
-    .tile = tile,
-    .dot = dot,
-    .distance = distance,
-    .add = add,
-    .subtract = subtract,
-};
+KERNELS(sat_cluster_kernels_avxvnni, SATCHEL_CPU_AVXVNNI, OFFSET, 127, 127);

@@ -45,17 +45,4 @@ static uint32_t tile(sat_tile *tile) {
     return tile_by_columns(tile, DEPTH);
 }
 
-const sat_cluster_kernels sat_cluster_kernels_dotprod = {
-    .level = SATCHEL_CPU_DOTPROD,
-    .depth = DEPTH,
-    .offset = 0,
-    .limit = 127,
-    .row_limit = 127,
-    .quantize = quantize,
-    .dots = dots,
-    .tile = tile,
-    .dot = dot,
-    .distance = distance,
-    .add = add,
-    .subtract = subtract,
-};
+KERNELS(sat_cluster_kernels_dotprod, SATCHEL_CPU_DOTPROD, 0, 127, 127);

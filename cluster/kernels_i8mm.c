@@ -60,17 +60,4 @@ static uint32_t tile(sat_tile *tile) {
     return tile_by_columns(tile, DEPTH);
 }
 
-const sat_cluster_kernels sat_cluster_kernels_i8mm = {
-    .level = SATCHEL_CPU_I8MM,
-    .depth = DEPTH,
-    .offset = 0,
-    .limit = 127,
-    .row_limit = 127,
-    .quantize = quantize,
-    .dots = dots,
-    .tile = tile,
-    .dot = dot,
-    .distance = distance,
-    .add = add,
-    .subtract = subtract,
-};
+KERNELS(sat_cluster_kernels_i8mm, SATCHEL_CPU_I8MM, 0, 127, 127);

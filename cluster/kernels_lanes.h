@@ -5,12 +5,7 @@
 #ifndef SATCHEL_CLUSTER_KERNELS_LANES_H
 #define SATCHEL_CLUSTER_KERNELS_LANES_H
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
+#include "base/kernel.h"
 #include "cluster/kernels_rows.h"
 
 #if defined(__AVX512F__)
@@ -20,10 +15,6 @@
 #else
 #define SAT_WIDTH 2
 #endif
-
-#define INLINE static inline __attribute__((always_inline))
-/* A loop of constant length over registers, always unrolled. */
-#define EACH(i, n) _Pragma("GCC unroll 32") for (int i = 0; i < (n); i++)
 
 enum { LANES = 8, PARTS = LANES / SAT_WIDTH, BLOCK = 64 };
 
@@ -197,5 +188,22 @@ static void quantize(int8_t *out, sat_quantized *result, const float *x, const f
     else
         quantize_row(out, result, x, NULL, factor, limit, n, padded);
 }
+
+/* The table of a level, of the functions above and its own dots() and tile(). */
+#define KERNELS(name, cpu, panel_offset, panel_limit, most_of_row)                                 \
+    const sat_cluster_kernels name = {                                                             \
+        .level = (cpu),                                                                            \
+        .depth = DEPTH,                                                                            \
+        .offset = (panel_offset),                                                                  \
+        .limit = (panel_limit),                                                                    \
+        .row_limit = (most_of_row),                                                                \
+        .quantize = quantize,                                                                      \
+        .dots = dots,                                                                              \
+        .tile = tile,                                                                              \
+        .dot = dot,                                                                                \
+        .distance = distance,                                                                      \
+        .add = add,                                                                                \
+        .subtract = subtract,                                                                      \
+    }
 
 #endif

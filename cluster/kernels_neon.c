@@ -78,17 +78,4 @@ static void dots(int32_t *out, const int8_t *rows, const sat_point *points,
     }
 }
 
-const sat_cluster_kernels sat_cluster_kernels_neon = {
-    .level = SATCHEL_CPU_NEON,
-    .depth = DEPTH,
-    .offset = 0,
-    .limit = 127,
-    .row_limit = 127,
-    .quantize = quantize,
-    .dots = dots,
-    .tile = tile,
-    .dot = dot,
-    .distance = distance,
-    .add = add,
-    .subtract = subtract,
-};
+KERNELS(sat_cluster_kernels_neon, SATCHEL_CPU_NEON, 0, 127, 127);

@@ -5,16 +5,7 @@
 #ifndef SATCHEL_CLUSTER_KERNELS_X86_H
 #define SATCHEL_CLUSTER_KERNELS_X86_H
 
-#include <immintrin.h>
-
 #include "cluster/kernels_lanes.h"
-
-/* Keeps a sum in one register over a loop: GCC would copy it there and back in each round. */
-#if defined(__AVX512F__)
-#define KEEP(x) __asm__("" : "+v"(x))
-#else
-#define KEEP(x) __asm__("" : "+x"(x))
-#endif
 
 /* ------------------------------------------------------------------ bounds */
 

@@ -31,6 +31,9 @@ enum {
     SAT_ACTIVATION_GELU = 1 /* x/2 · (1 + erf(x/√2)) */
 };
 
+/* Rows to int8: a largest magnitude below this has no useful reciprocal and counts as 0. */
+#define SAT_ROW_TINY 1e-30f
+
 /* ------------------------------------------------------------------ data */
 
 /* A matrix of float: row r starts at data + r * stride. */

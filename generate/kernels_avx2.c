@@ -2,14 +2,10 @@
  * Encoder kernels for AVX2, FMA and F16C. With 16 registers, tiles are 4 rows by 8 outputs for int8 (sums
  * in int32 and in float) and 6 by 16 for float: a strip of 32 is walked in four and in two parts.
  */
-#include <immintrin.h>
 #include <string.h>
 
+#include "base/kernel.h"
 #include "generate/kernels_isa.h"
-
-#define INLINE static inline __attribute__((always_inline))
-/* A loop of constant length over registers, always unrolled. */
-#define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); i++)
 
 /* ------------------------------------------------------------------ products */
 
@@ -135,7 +131,7 @@ INLINE void quantize_four(uint8_t *out, size_t out_step, float *scale, size_t sc
 
     __m128 largest = _mm_castsi128_ps(c), none = _mm_castsi128_ps(_mm_set1_epi32(0x7fc00000));
     __m128 finite = _mm_castsi128_ps(_mm_cmplt_epi32(c, _mm_set1_epi32(0x7f800000)));
-    __m128 usable = _mm_and_ps(finite, _mm_cmpge_ps(largest, _mm_set1_ps(SAT_Q8_TINY)));
+    __m128 usable = _mm_and_ps(finite, _mm_cmpge_ps(largest, _mm_set1_ps(SAT_ROW_TINY)));
     float inverse[4], unit[4];
     _mm_storeu_ps(inverse, _mm_and_ps(usable, _mm_div_ps(_mm_set1_ps(127.0f), largest)));
     __m128 scaled = _mm_and_ps(usable, _mm_mul_ps(largest, _mm_set1_ps(1.0f / 127.0f)));
@@ -179,12 +175,6 @@ static void quantize_avx2(uint8_t *values, size_t values_stride, float *scales,
         scales += scales_stride;
         x += x_stride;
     }
-}
-
-/* All ones in lanes below count (0 to 8). */
-INLINE __m256i lanes_below(size_t count) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count),
-                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 /* An 8x8 block: rows <= 8 of them exist, columns <= 8 of each. */
@@ -310,10 +300,7 @@ INLINE void store16(float *x, size_t i, size_t n, const __m256 y[2]) {
 }
 
 INLINE float sum_lanes(const __m256 lane[2]) {
-    __m256 s = _mm256_add_ps(lane[0], lane[1]);
-    __m128 h = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
-    h = _mm_add_ps(h, _mm_movehl_ps(h, h));
-    return _mm_cvtss_f32(_mm_add_ss(h, _mm_movehdup_ps(h)));
+    return sum_eight(_mm256_add_ps(lane[0], lane[1]));
 }
 
 /* R rows together: a row alone is one chain of additions after another. */

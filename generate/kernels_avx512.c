@@ -2,14 +2,10 @@
  * Encoder kernels for AVX-512 (F, BW, DQ, VL, VNNI). A strip of 32 outputs is two registers; tiles are
  * as many rows as leave 32 registers unspilled: 6 for int8 (sums in int32 and in float), 14 for float.
  */
-#include <immintrin.h>
 #include <string.h>
 
+#include "base/kernel.h"
 #include "generate/kernels_isa.h"
-
-#define INLINE static inline __attribute__((always_inline))
-/* A loop of constant length over registers, always unrolled. */
-#define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
 
 /* ------------------------------------------------------------------ products */
 
@@ -138,7 +134,7 @@ INLINE void quantize_four(uint8_t *out, size_t out_step, float *scale, size_t sc
 
     __m128 largest = _mm_castsi128_ps(d), none = _mm_castsi128_ps(_mm_set1_epi32(0x7fc00000));
     __mmask8 finite = _mm_cmplt_epi32_mask(d, _mm_set1_epi32(0x7f800000));
-    __mmask8 usable = _mm_mask_cmp_ps_mask(finite, largest, _mm_set1_ps(SAT_Q8_TINY), _CMP_GE_OQ);
+    __mmask8 usable = _mm_mask_cmp_ps_mask(finite, largest, _mm_set1_ps(SAT_ROW_TINY), _CMP_GE_OQ);
     float inverse[4], unit[4];
     _mm_storeu_ps(inverse, _mm_maskz_div_ps(usable, _mm_set1_ps(127.0f), largest));
     _mm_storeu_ps(unit,
@@ -232,6 +228,7 @@ static void transpose_avx512(float *out, const float *in, size_t stride, size_t 
 
 /* These are long chains of dependent instructions. Evaluating N vectors step by step, not one after
  * the other, keeps the schedulers from filling up with instructions that wait. */
+
 /* y = 2^max(y, -126) */
 INLINE void exp2_avx512(__m512 *y, const int N) {
     static const float P[] = {SAT_EXP2_P5, SAT_EXP2_P4, SAT_EXP2_P3, SAT_EXP2_P2, SAT_EXP2_P1, 1};
@@ -301,10 +298,7 @@ static void finish_avx512(float *out, size_t out_stride, const float *acc, size_
 /* ------------------------------------------------------------------ rows */
 
 INLINE float sum_lanes(__m512 lane) {
-    __m256 s = _mm256_add_ps(_mm512_castps512_ps256(lane), _mm512_extractf32x8_ps(lane, 1));
-    __m128 h = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
-    h = _mm_add_ps(h, _mm_movehl_ps(h, h));
-    return _mm_cvtss_f32(_mm_add_ss(h, _mm_movehdup_ps(h)));
+    return sum_eight(_mm256_add_ps(_mm512_castps512_ps256(lane), _mm512_extractf32x8_ps(lane, 1)));
 }
 
 /* The lanes of a row's 16 elements from i on that exist. */

@@ -4,8 +4,7 @@
  */
 #include <string.h>
 
-#include "generate/fused.h"
-#include "generate/kernels_isa.h"
+#include "generate/reference.h"
 
 /* acc[0..32) += a · w */
 static inline void fused_strip(float *acc, float a, const float *w) {
@@ -31,30 +30,13 @@ static inline void fused_strip(float *acc, float a, const float *w) {
 
 /* ------------------------------------------------------------------ products */
 
-static void quantize_block(uint8_t *values, float *scale, const float *x) {
-    uint32_t largest = 0; /* of the magnitudes' bits, which order like the magnitudes */
-    for (int i = 0; i < SAT_Q8_BLOCK; i++) {
-        uint32_t magnitude = bits_of(x[i]) & 0x7fffffffu;
-        largest = magnitude > largest ? magnitude : largest;
-    }
-    float amax = float_of(largest);
-    if (largest >= 0x7f800000u || amax < SAT_Q8_TINY) {
-        memset(values, 0, SAT_Q8_BLOCK);
-        *scale = largest >= 0x7f800000u ? float_of(0x7fc00000u) : 0.0f;
-        return;
-    }
-    float inverse = 127.0f / amax;
-    *scale = amax * (1.0f / 127.0f);
-    for (int i = 0; i < SAT_Q8_BLOCK; i++) /* |x·inverse| < 128: the sum rounds to an integer */
-        values[i] = (uint8_t)(bits_of(x[i] * inverse + SAT_ROUND_MAGIC) & 0xffu);
-}
-
 static void quantize_c(uint8_t *values, size_t values_stride, float *scales, size_t scales_stride,
                        const float *x, size_t x_stride, size_t rows, size_t columns) {
     for (size_t r = 0; r < rows; r++)
         for (size_t b = 0; b < columns / SAT_Q8_BLOCK; b++)
-            quantize_block(values + r * values_stride + b * SAT_Q8_BLOCK,
-                           scales + r * scales_stride + b, x + r * x_stride + b * SAT_Q8_BLOCK);
+            quantize_values((int8_t *)values + r * values_stride + b * SAT_Q8_BLOCK,
+                            scales + r * scales_stride + b, x + r * x_stride + b * SAT_Q8_BLOCK,
+                            SAT_Q8_BLOCK);
 }
 
 static void gemm_q8_c(float *acc, size_t acc_stride, int add, const uint8_t *a, size_t a_stride,
@@ -105,20 +87,6 @@ static void transpose_c(float *out, const float *in, size_t stride, size_t count
 
 /* ------------------------------------------------------------------ functions of one value */
 
-static inline float exp2_c(float y) {
-    y = y > SAT_EXP2_LEAST ? y : SAT_EXP2_LEAST;
-    float t = y + SAT_ROUND_MAGIC;
-    float f = y - (t - SAT_ROUND_MAGIC);
-    float p = SAT_EXP2_P6;
-    p = fused(p, f, SAT_EXP2_P5);
-    p = fused(p, f, SAT_EXP2_P4);
-    p = fused(p, f, SAT_EXP2_P3);
-    p = fused(p, f, SAT_EXP2_P2);
-    p = fused(p, f, SAT_EXP2_P1);
-    p = fused(p, f, 1.0f);
-    return float_of(bits_of(p) + (bits_of(t) << 23));
-}
-
 static inline float gelu_c(float x) {
     float u = fabsf(x);
     float q = SAT_GELU_Q8;
@@ -143,15 +111,6 @@ static void finish_c(float *out, size_t out_stride, const float *acc, size_t acc
 }
 
 /* ------------------------------------------------------------------ rows */
-
-static inline float sum_lanes(const float lane[16]) {
-    float s[8];
-    for (int i = 0; i < 8; i++)
-        s[i] = lane[i] + lane[i + 8];
-    for (int i = 0; i < 4; i++)
-        s[i] += s[i + 4];
-    return (s[0] + s[2]) + (s[1] + s[3]);
-}
 
 static void add_norm_c(float *out, size_t out_stride, const float *x, size_t x_stride,
                        const float *residual, size_t residual_stride, const sat_norm *norm,

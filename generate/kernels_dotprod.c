@@ -1,11 +1,6 @@
 /* Encoder kernels for NEON with the dot product extension, which only the int8 product gains from. */
-#include <arm_neon.h>
-
+#include "base/kernel.h"
 #include "generate/kernels_isa.h"
-
-#define INLINE static inline __attribute__((always_inline))
-/* A loop of constant length over registers, always unrolled. */
-#define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); i++)
 
 /* M rows by 8 outputs: a register holds 4 inputs of 4 outputs, a lane of x the 4 inputs of a row. */
 INLINE void q8_tile(float *acc, size_t acc_stride, int add, const uint8_t *a, size_t a_stride,

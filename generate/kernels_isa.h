@@ -62,7 +62,4 @@ typedef struct sat_q8_strip_block {
 #define SAT_GELU_Q7 3.937769361073151e-05f
 #define SAT_GELU_Q8 (-2.8349129479465773e-06f)
 
-/* Row quantization: amax below this has no useful reciprocal. */
-#define SAT_Q8_TINY 1e-30f
-
 #endif

@@ -2,15 +2,11 @@
  * Encoder kernels for NEON. With 32 registers of 4 floats, tiles are 3 rows by 8 outputs for int8 and 8
  * by 8 for float: a strip of 32 is walked in four parts.
  */
-#include <arm_neon.h>
 #include <math.h>
 #include <string.h>
 
+#include "base/kernel.h"
 #include "generate/kernels_isa.h"
-
-#define INLINE static inline __attribute__((always_inline))
-/* A loop of constant length over registers, always unrolled. */
-#define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); i++)
 
 /* ------------------------------------------------------------------ products */
 
@@ -154,7 +150,7 @@ static void quantize_block(uint8_t *values, float *scale, const float *x) {
         return;
     }
     *scale = 0;
-    if (largest >= SAT_Q8_TINY) {
+    if (largest >= SAT_ROW_TINY) {
         inverse = 127.0f / largest;
         *scale = largest * (1.0f / 127.0f);
     }
@@ -284,9 +280,7 @@ INLINE void store16(float *x, size_t i, size_t n, const float32x4_t y[4]) {
 }
 
 INLINE float sum_lanes(const float32x4_t lane[4]) {
-    float32x4_t four = vaddq_f32(vaddq_f32(lane[0], lane[2]), vaddq_f32(lane[1], lane[3]));
-    float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
-    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+    return sum_four(vaddq_f32(vaddq_f32(lane[0], lane[2]), vaddq_f32(lane[1], lane[3])));
 }
 
 static void norm_row(float *out, const float *x, const float *residual, const sat_norm *norm,

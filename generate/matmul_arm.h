@@ -3,24 +3,11 @@
 #ifndef SATCHEL_GENERATE_MATMUL_ARM_H
 #define SATCHEL_GENERATE_MATMUL_ARM_H
 
-#include <arm_neon.h>
 #include <string.h>
 
+#include "base/kernel.h"
 #include "generate/matmul_kernels.h"
 
-#define INLINE SAT_INLINE
-#define EACH SAT_EACH
-#define KEEP(x) (void)0 /* there are enough registers */
-
-INLINE float32x4_t four_halves(const void *p) {
-    uint16x4_t half;
-    memcpy(&half, p, sizeof half);
-    return vcvt_f32_f16(vreinterpret_f16_u16(half));
-}
-
-#define LANES 1
-#define HALVES(p) (floats) four_halves(p)
-#define FMA(a, b, c) (floats) vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b))
 #define LOAD(rows, at) (words) vld1q_u8((rows)[0] + (at))
 #define ZIP_LOW(a, b) (words) vzip1q_u32((uint32x4_t)(a), (uint32x4_t)(b))
 #define ZIP_HIGH(a, b) (words) vzip2q_u32((uint32x4_t)(a), (uint32x4_t)(b))
@@ -45,9 +32,7 @@ INLINE signed_words add_pairs(signed_words sum, words minimum, int32_t pair) {
 }
 
 INLINE float sum_lanes(const floats lane[4]) {
-    float32x4_t four = (float32x4_t)((lane[0] + lane[2]) + (lane[1] + lane[3]));
-    float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
-    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+    return sum_four((float32x4_t)((lane[0] + lane[2]) + (lane[1] + lane[3])));
 }
 
 /* ------------------------------------------------------------------ rows to int8 */

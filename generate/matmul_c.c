@@ -1,29 +1,10 @@
 /* Products with weights of all types in portable C: the reference of every other level. */
 #include <string.h>
 
-#include "generate/fused.h"
 #include "generate/matmul_kernels.h"
+#include "generate/reference.h"
 
 /* ------------------------------------------------------------------ rows to int8 */
-
-/* `count` values and their scale. */
-static void quantize(int8_t *values, float *scale, const float *x, int count) {
-    uint32_t largest = 0; /* of the magnitudes' bits, which order like the magnitudes */
-    for (int i = 0; i < count; i++) {
-        uint32_t magnitude = bits_of(x[i]) & 0x7fffffffu;
-        largest = magnitude > largest ? magnitude : largest;
-    }
-    float amax = float_of(largest);
-    if (largest >= 0x7f800000u || amax < SAT_ROW_TINY) {
-        memset(values, 0, (size_t)count);
-        *scale = largest >= 0x7f800000u ? float_of(0x7fc00000u) : 0.0f;
-        return;
-    }
-    float inverse = 127.0f / amax;
-    *scale = amax * (1.0f / 127.0f);
-    for (int i = 0; i < count; i++) /* |x·inverse| < 128: adding 1.5·2^23 rounds to an integer */
-        values[i] = (int8_t)(bits_of(x[i] * inverse + 12582912.0f) & 0xffu);
-}
 
 static int16_t sum_of(const int8_t *values, int count) {
     int sum = 0;
@@ -34,7 +15,7 @@ static int16_t sum_of(const int8_t *values, int count) {
 
 static void quantize_32_c(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k) {
     for (; k > 0; k -= SAT_BLOCK) {
-        quantize(values, scales++, x, SAT_BLOCK);
+        quantize_values(values, scales++, x, SAT_BLOCK);
         *sums++ = sum_of(values, 16);
         *sums++ = sum_of(values + 16, 16);
         values += SAT_BLOCK;
@@ -44,7 +25,7 @@ static void quantize_32_c(int8_t *values, float *scales, int16_t *sums, const fl
 
 static void quantize_256_c(int8_t *values, float *scales, int16_t *sums, const float *x, size_t k) {
     for (; k > 0; k -= SAT_SUPER_BLOCK) {
-        quantize(values, scales++, x, SAT_SUPER_BLOCK);
+        quantize_values(values, scales++, x, SAT_SUPER_BLOCK);
         for (int j = 0; j < 16; j++)
             *sums++ = sum_of(values + 16 * j, 16);
         for (int j = 0; j < 8; j++)
@@ -171,15 +152,6 @@ static void multiply_256_c(float *acc, size_t acc_stride, bool add, const sat_op
 }
 
 /* ------------------------------------------------------------------ floats */
-
-static float sum_lanes(const float lane[16]) {
-    float s[8];
-    for (int i = 0; i < 8; i++)
-        s[i] = lane[i] + lane[i + 8];
-    for (int i = 0; i < 4; i++)
-        s[i] += s[i + 4];
-    return (s[0] + s[2]) + (s[1] + s[3]);
-}
 
 static void multiply_float_c(float *out, size_t out_stride, const float *x, size_t x_stride,
                              const uint8_t *w, size_t w_stride, uint32_t type, size_t count,

@@ -3,7 +3,7 @@
  * what is unpacked is multiplied at once, in registers, where matmul_tiles.h writes it down for many
  * rows. The same integers and the same chain of floats, so the same bits. Included after
  * matmul_unpack.h by every level's file, which defines before
- *   SIGNED_CODES, FMA     as in matmul_tiles.h
+ *   SIGNED_CODES          as in matmul_tiles.h
  *   dot_4(sum, codes, x, bits)
  *                         sum + codes · the 4 signed values in the word x, of each output
  *   add_pairs(sum, minimum, pair)
@@ -23,12 +23,12 @@ typedef struct few_rows {
 
 INLINE floats floats_of_halves(words x) {
     half_words half = __builtin_convertvector(x, half_words);
-    return HALVES(&half);
+    return load_halves(&half);
 }
 
 /* out += sum · (unit · row's scale) */
 INLINE floats add_scaled(floats out, signed_words sum, floats unit, float scale) {
-    return FMA(__builtin_convertvector(sum, floats), unit * ((floats){0} + scale), out);
+    return fused(__builtin_convertvector(sum, floats), unit * ((floats){0} + scale), out);
 }
 
 INLINE void few_q4_0(floats *out, const uint8_t *const *rows, const few_rows *x, const int M) {

@@ -13,24 +13,6 @@
 #include "generate/matmul.h"
 #include "generate/quants.h"
 
-/* Kernels are copied into each of their callers, and loops of constant length over registers are
- * unrolled, others (SAT_ROLLED) are not. Not so under sanitizers: they check every access of every
- * copy, and compiling would take minutes. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SAT_SANITIZED
-#endif
-#endif
-#if defined(SAT_SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SAT_INLINE static __attribute__((unused))
-#define SAT_EACH(i, n) for (int i = 0; i < (n); i++)
-#define SAT_ROLLED
-#else
-#define SAT_INLINE static inline __attribute__((always_inline))
-#define SAT_EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
-#define SAT_ROLLED _Pragma("GCC unroll 1")
-#endif
-
 /* 32 inputs of a strip. 64-byte aligned. */
 typedef struct sat_strip_block {
     float scale[SAT_STRIP];
@@ -99,8 +81,5 @@ struct sat_matmul_kernels {
 extern const sat_matmul_kernels sat_matmul_c;
 extern const sat_matmul_kernels sat_matmul_avx2, sat_matmul_avxvnni, sat_matmul_avx512;
 extern const sat_matmul_kernels sat_matmul_neon, sat_matmul_dotprod;
-
-/* Row quantization: amax below this counts as 0. */
-#define SAT_ROW_TINY 1e-30f
 
 #endif

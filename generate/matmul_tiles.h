@@ -7,8 +7,6 @@
  *   FLOATS                rows of a tile of float weights, 3 or 6, by 2 or 4 outputs
  *   SIGNED_CODES          1: codes of 8 bits are taken as signed, without offset
  *   FEW_BITS              1: add_products gains from knowing that codes have less than 8 bits
- *   KEEP(x)               keeps a sum in one register over a loop, where GCC would copy it in each round
- *   FMA(a, b, c)          a · b + c, rounded once
  *   add_products(dot, rows, code, steps, bits, M)
  *                         adds the products of M rows and `steps` steps of 4 inputs
  *   add_pairs(sum, minimum, pair)
@@ -20,7 +18,7 @@
 #ifndef SATCHEL_GENERATE_MATMUL_TILES_H
 #define SATCHEL_GENERATE_MATMUL_TILES_H
 
-enum { WIDTH = ROWS_AT_ONCE, PARTS = 16 / WIDTH, TILE_OUTPUTS = WIDTH * REGISTERS };
+enum { PARTS = 16 / WIDTH, TILE_OUTPUTS = WIDTH * REGISTERS };
 
 /* What codes of this many bits carry that products do not take out by themselves. */
 INLINE int offset_of(const int offset, const int bits) {
@@ -30,20 +28,6 @@ INLINE int offset_of(const int offset, const int bits) {
 /* What `offset` adds too much to the sum of 32 codes times values, or of 16. */
 INLINE int32_t surplus(const int16_t *sums, int offset, const int halves) {
     return -offset * (halves == 2 ? sums[0] + sums[1] : sums[0]);
-}
-
-INLINE floats load_floats(const float *p) {
-    floats x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
-
-INLINE void store_floats(float *p, floats x) {
-    memcpy(p, &x, sizeof x);
-}
-
-INLINE floats all_floats(float x) {
-    return (floats){0} + x;
 }
 
 INLINE signed_words all_words(int32_t x) {
@@ -115,7 +99,7 @@ INLINE void tile_32(float *acc, size_t acc_stride, bool add, const sat_operand_p
                 EACH (c, REGISTERS) {
                     floats by =
                         load_floats(unit + c * WIDTH) * all_floats(scales[i * part->scales_stride]);
-                    out[i][c] = FMA(to_floats(dot[i][c]), by, out[i][c]);
+                    out[i][c] = fused(to_floats(dot[i][c]), by, out[i][c]);
                 }
             EACH (i, M)
                 rows[i] += 32 / halves;
@@ -126,7 +110,7 @@ INLINE void tile_32(float *acc, size_t acc_stride, bool add, const sat_operand_p
                 EACH (c, REGISTERS) {
                     floats by = load_floats(block->more + column + c * WIDTH) *
                                 all_floats(scales[i * part->scales_stride]);
-                    out[i][c] = FMA(sum, by, out[i][c]);
+                    out[i][c] = fused(sum, by, out[i][c]);
                 }
             }
         }
@@ -166,7 +150,7 @@ INLINE void block_256(float *acc, size_t acc_stride, bool add, const int8_t *con
         EACH (c, REGISTERS)
             whole[i][c] = minima[i][c] = all_words(0);
     }
-    SAT_ROLLED
+    ROLLED
     for (int j = 0; j < SAT_SUPER_BLOCK / group; j++) {
         signed_words dot[MOST][REGISTERS];
         EACH (i, M)
@@ -188,7 +172,7 @@ INLINE void block_256(float *acc, size_t acc_stride, bool add, const int8_t *con
         sums += 16; /* those of 32 */
     /* Codes taken as signed have no offset left. */
     const int pairs = SIGNED_CODES && bits == 8 ? 0 : SAT_SUPER_BLOCK / group / 2;
-    SAT_ROLLED
+    ROLLED
     for (int p = 0; p < pairs; p++) {
         EACH (i, M) {
             int32_t pair = word_at(sums + i * sums_stride + 2 * p);
@@ -208,11 +192,11 @@ INLINE void block_256(float *acc, size_t acc_stride, bool add, const int8_t *con
             floats unit = load_floats(block->d + at) * scale;
             floats sum = add ? load_floats(out) : all_floats(0);
             if (least) {
-                sum = FMA(to_floats(whole[i][c]), unit, sum);
+                sum = fused(to_floats(whole[i][c]), unit, sum);
                 unit = load_floats(block->least + at) * scale;
-                sum = FMA(to_floats(minima[i][c]), -unit, sum);
+                sum = fused(to_floats(minima[i][c]), -unit, sum);
             } else {
-                sum = FMA(to_floats(whole[i][c] - minima[i][c]), unit, sum);
+                sum = fused(to_floats(whole[i][c] - minima[i][c]), unit, sum);
             }
             store_floats(out, sum);
         }
@@ -259,7 +243,7 @@ INLINE floats weights_at(const uint8_t *p, uint32_t type) {
     if (type == SAT_GGML_F32)
         return load_floats((const float *)(const void *)p);
     if (type == SAT_GGML_F16)
-        return HALVES(p);
+        return load_halves(p);
     memcpy(&high, p, sizeof high);
     return (floats)(__builtin_convertvector(high, words) << 16);
 }
@@ -275,7 +259,7 @@ INLINE void add_floats(floats sum[][4][PARTS], const float *x, size_t x_stride, 
         EACH (i, M) {
             floats value = load_floats(x + i * x_stride + h * WIDTH);
             EACH (j, N) {
-                sum[i][j][h] = FMA(value, weight[j], sum[i][j][h]);
+                sum[i][j][h] = fused(value, weight[j], sum[i][j][h]);
                 KEEP(sum[i][j][h]);
             }
         }

@@ -5,13 +5,11 @@
  * that GCC and Clang make of any instruction set; every level's file includes it and compiles it
  * with its own flags. quants.c and quants_k.c say what the bytes mean.
  *
- * The file that includes it defines before INLINE and EACH (SAT_INLINE, SAT_EACH) and
- *   LANES                          128-bit lanes of a vector: 1, 2 or 4
+ * The file that includes it defines before
  *   LOAD(rows, at)                 16 bytes from `at` on of rows[0], rows[4], …, one a lane
  *   ZIP_LOW ZIP_HIGH (a, b)        words 0 of a and b, words 1 (2 and 3) of each lane
  *   JOIN_LOW JOIN_HIGH (a, b)      words 0 and 1 (2 and 3) of a, then of b, of each lane
  *   LOOK_UP(book, index)           book[index] of each byte, index < 16; book: 16 bytes in memory
- *   HALVES(p)                      as many halves in memory as a vector has words, as floats, exact
  */
 #ifndef SATCHEL_GENERATE_MATMUL_UNPACK_H
 #define SATCHEL_GENERATE_MATMUL_UNPACK_H
@@ -19,13 +17,16 @@
 #include <string.h>
 
 #include "generate/matmul_kernels.h"
+#include "generate/vectors.h"
 
-typedef uint32_t words __attribute__((vector_size(16 * LANES)));
-typedef uint16_t half_words __attribute__((vector_size(8 * LANES)));
-typedef int32_t signed_words __attribute__((vector_size(16 * LANES)));
-typedef float floats __attribute__((vector_size(16 * LANES)));
+enum {
+    LANES = WIDTH / 4, /* of 128 bits */
+    ROWS_AT_ONCE = WIDTH,
+    PIECE = 16
+};
 
-enum { ROWS_AT_ONCE = 4 * LANES, PIECE = 16 };
+typedef uint16_t half_words __attribute__((vector_size(2 * WIDTH)));
+typedef int32_t signed_words __attribute__((vector_size(4 * WIDTH)));
 
 /* ------------------------------------------------------------------ vectors */
 
@@ -74,7 +75,7 @@ INLINE floats halves_at(const uint8_t *const *rows, size_t at) {
     half_words x = {0};
     EACH (i, ROWS_AT_ONCE)
         x[i] = (uint16_t)(rows[i][at] | rows[i][at + 1] << 8);
-    return HALVES(&x);
+    return load_halves(&x);
 }
 
 INLINE void store_halves(float *out, const uint8_t *const *rows, size_t at) {

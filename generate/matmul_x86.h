@@ -3,18 +3,8 @@
 #ifndef SATCHEL_GENERATE_MATMUL_X86_H
 #define SATCHEL_GENERATE_MATMUL_X86_H
 
-#include <immintrin.h>
-
+#include "base/kernel.h"
 #include "generate/matmul_kernels.h"
-
-#define INLINE SAT_INLINE
-#define EACH SAT_EACH
-/* Keeps a sum in one register over a loop: GCC would copy it there and back in each round. */
-#if defined(__AVX512F__)
-#define KEEP(x) __asm__("" : "+v"(x))
-#else
-#define KEEP(x) __asm__("" : "+x"(x))
-#endif
 
 INLINE __m128i piece(const uint8_t *p) {
     return _mm_loadu_si128((const __m128i *)(const void *)p);
@@ -24,9 +14,6 @@ INLINE __m256i two_pieces(const uint8_t *low, const uint8_t *high) {
 }
 
 #if defined(__AVX512F__)
-#define LANES 4
-#define HALVES(p) (floats) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
-#define FMA(a, b, c) (floats) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
 #define LOAD(rows, at)                                                                             \
     (words)                                                                                        \
         _mm512_inserti64x4(_mm512_castsi256_si512(two_pieces((rows)[0] + (at), (rows)[4] + (at))), \
@@ -38,9 +25,6 @@ INLINE __m256i two_pieces(const uint8_t *low, const uint8_t *high) {
 #define LOOK_UP(book, index)                                                                       \
     (words) _mm512_shuffle_epi8(_mm512_broadcast_i32x4(piece(book)), (__m512i)(index))
 #else
-#define LANES 2
-#define HALVES(p) (floats) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
-#define FMA(a, b, c) (floats) _mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))
 #define LOAD(rows, at) (words) two_pieces((rows)[0] + (at), (rows)[4] + (at))
 #define ZIP_LOW(a, b) (words) _mm256_unpacklo_epi32((__m256i)(a), (__m256i)(b))
 #define ZIP_HIGH(a, b) (words) _mm256_unpackhi_epi32((__m256i)(a), (__m256i)(b))
@@ -108,13 +92,6 @@ INLINE void quantize_block(int8_t *values, float *scale, int16_t *sums, const fl
 }
 
 /* ------------------------------------------------------------------ floats */
-
-/* Lanes i + 4, i + 2, i + 1. */
-INLINE float sum_eight(__m256 s) {
-    __m128 h = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
-    h = _mm_add_ps(h, _mm_movehl_ps(h, h));
-    return _mm_cvtss_f32(_mm_add_ss(h, _mm_movehdup_ps(h)));
-}
 
 INLINE float sum_lanes(const floats *lane) {
 #if defined(__AVX512F__)

@@ -1,11 +1,6 @@
 /* A decoder's steps for AVX2, FMA and F16C. */
-#include <immintrin.h>
-
-#define WIDTH 8
 #define COLUMNS 2
-#define FMA(a, b, c) (floats) _mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))
 #define AT_LEAST(x, least) (floats) _mm256_max_ps((__m256)(x), (__m256)(least))
-#define HALVES(p) (floats) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define STORE_HALVES(p, x)                                                                         \
     _mm_storeu_si128((__m128i *)(void *)(p),                                                       \
                      _mm256_cvtps_ph((__m256)(x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))

@@ -1,11 +1,6 @@
 /* A decoder's steps for AVX-512 (F, BW, DQ, VL). */
-#include <immintrin.h>
-
-#define WIDTH 16
 #define COLUMNS 4
-#define FMA(a, b, c) (floats) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
 #define AT_LEAST(x, least) (floats) _mm512_max_ps((__m512)(x), (__m512)(least))
-#define HALVES(p) (floats) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
 #define STORE_HALVES(p, x)                                                                         \
     _mm256_storeu_si256(                                                                           \
         (__m256i *)(void *)(p),                                                                    \

@@ -2,10 +2,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "generate/fused.h"
 #include "generate/gguf.h"
-#include "generate/kernels_isa.h"
 #include "generate/quants.h"
+#include "generate/reference.h"
 #include "generate/steps.h"
 
 static void rms_norm_c(float *out, const float *x, const float *weight, size_t n, float epsilon) {
@@ -32,16 +31,7 @@ static void turn_c(float *x, const float *angles, size_t half) {
 
 /* 1 / (1 + e^−x), from the exponential of −|x| alone, so that nothing overflows. */
 static float sigma(float x) {
-    float y = fabsf(x) * -SAT_LOG2E;
-    y = y > SAT_EXP2_LEAST ? y : SAT_EXP2_LEAST;
-    float t = y + SAT_ROUND_MAGIC, f = y - (t - SAT_ROUND_MAGIC), p = SAT_EXP2_P6;
-    p = fused(p, f, SAT_EXP2_P5);
-    p = fused(p, f, SAT_EXP2_P4);
-    p = fused(p, f, SAT_EXP2_P3);
-    p = fused(p, f, SAT_EXP2_P2);
-    p = fused(p, f, SAT_EXP2_P1);
-    p = fused(p, f, 1.0f);
-    float e = float_of(bits_of(p) + (bits_of(t) << 23));
+    float e = exp2_c(fabsf(x) * -SAT_LOG2E);
     return (x < 0 ? e : 1.0f) / (1.0f + e);
 }
 

@@ -2,11 +2,8 @@
  * A decoder's steps with vectors of any width, written with the vectors that GCC and Clang make of an
  * instruction set: the 16 lanes of the contract are LANES / WIDTH of them. The file that includes it
  * defines before
- *   WIDTH                    floats of a vector: 16, 8 or 4
  *   COLUMNS                  vectors of a tile in weigh(), with six rows of them in registers
- *   FMA(a, b, c)             a · b + c, rounded once
  *   AT_LEAST(x, least)       x > least ? x : least, of each
- *   HALVES(p)                WIDTH halves in memory as floats, exact
  *   STORE_HALVES(p, x)       to the nearest halves
  *   BYTES(p)                 WIDTH signed bytes in memory as floats
  */
@@ -19,31 +16,13 @@
 #include "generate/kernels_isa.h"
 #include "generate/matmul_kernels.h"
 #include "generate/steps.h"
-
-#define INLINE SAT_INLINE
-#define EACH SAT_EACH
+#include "generate/vectors.h"
 
 enum { LANES = 16, PARTS = LANES / WIDTH, TILE = 6 };
 
-typedef float floats __attribute__((vector_size(4 * WIDTH)));
 typedef int32_t ints __attribute__((vector_size(4 * WIDTH)));
-typedef uint32_t words __attribute__((vector_size(4 * WIDTH)));
 typedef float half_floats __attribute__((vector_size(2 * WIDTH)));
 typedef double doubles __attribute__((vector_size(4 * WIDTH))); /* half as many */
-
-INLINE floats load(const float *p) {
-    floats x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
-
-INLINE void store(float *p, floats x) {
-    memcpy(p, &x, sizeof x);
-}
-
-INLINE floats all(float x) {
-    return (floats){0} + x;
-}
 
 /* ------------------------------------------------------------------ rows */
 
@@ -76,7 +55,7 @@ static void rms_norm(float *out, const float *x, const float *weight, size_t n, 
             sum[j] += sum[j + width];
     float scale = (float)(1 / sqrt(sum[0] / (double)n + (double)epsilon));
     for (i = 0; n - i >= WIDTH; i += WIDTH)
-        store(out + i, load(x + i) * all(scale) * load(weight + i));
+        store_floats(out + i, load_floats(x + i) * all_floats(scale) * load_floats(weight + i));
     for (; i < n; i++)
         out[i] = x[i] * scale * weight[i];
 }
@@ -85,10 +64,10 @@ static void turn(float *x, const float *angles, size_t half) {
     const float *sines = angles + half;
     size_t i = 0;
     for (; half - i >= WIDTH; i += WIDTH) {
-        floats a = load(x + i), b = load(x + half + i);
-        floats cosine = load(angles + i), sine = load(sines + i);
-        store(x + i, a * cosine - b * sine);
-        store(x + half + i, a * sine + b * cosine);
+        floats a = load_floats(x + i), b = load_floats(x + half + i);
+        floats cosine = load_floats(angles + i), sine = load_floats(sines + i);
+        store_floats(x + i, a * cosine - b * sine);
+        store_floats(x + half + i, a * sine + b * cosine);
     }
     for (; i < half; i++) {
         float a = x[i], b = x[half + i];
@@ -103,29 +82,31 @@ static void turn(float *x, const float *angles, size_t half) {
 INLINE void gate_some(float *gate, const float *up, const int gelu, const int N) {
     static const float P[] = {SAT_EXP2_P5, SAT_EXP2_P4, SAT_EXP2_P3, SAT_EXP2_P2, SAT_EXP2_P1, 1};
     const words magnitude = (words){0} + 0x7fffffffu;
-    const words one = (words)all(1.0f);
+    const words one = (words)all_floats(1.0f);
     floats x[4], z[4], y[4], t[4], p[4];
     EACH (i, N) {
-        x[i] = z[i] = load(gate + i * WIDTH);
+        x[i] = z[i] = load_floats(gate + i * WIDTH);
         if (gelu)
-            z[i] = x[i] * (all(SAT_GELU_TANH_ONE) + all(SAT_GELU_TANH_CUBE) * (x[i] * x[i]));
-        y[i] = (floats)((words)z[i] & magnitude) * all(-SAT_LOG2E);
-        y[i] = AT_LEAST(y[i], all(SAT_EXP2_LEAST));
+            z[i] = x[i] *
+                   (all_floats(SAT_GELU_TANH_ONE) + all_floats(SAT_GELU_TANH_CUBE) * (x[i] * x[i]));
+        y[i] = (floats)((words)z[i] & magnitude) * all_floats(-SAT_LOG2E);
+        y[i] = AT_LEAST(y[i], all_floats(SAT_EXP2_LEAST));
     }
     EACH (i, N)
-        t[i] = y[i] + all(SAT_ROUND_MAGIC);
+        t[i] = y[i] + all_floats(SAT_ROUND_MAGIC);
     EACH (i, N) {
-        y[i] = y[i] - (t[i] - all(SAT_ROUND_MAGIC));
-        p[i] = all(SAT_EXP2_P6);
+        y[i] = y[i] - (t[i] - all_floats(SAT_ROUND_MAGIC));
+        p[i] = all_floats(SAT_EXP2_P6);
     }
     EACH (k, 6)
         EACH (i, N)
-            p[i] = FMA(p[i], y[i], all(P[k]));
+            p[i] = fused(p[i], y[i], all_floats(P[k]));
     EACH (i, N) {
         words e = (words)p[i] + ((words)t[i] << 23);
-        words negative = (words)(z[i] < all(0.0f));
+        words negative = (words)(z[i] < all_floats(0.0f));
         floats above = (floats)((e & negative) | (one & ~negative));
-        store(gate + i * WIDTH, x[i] * (above / (all(1.0f) + (floats)e)) * load(up + i * WIDTH));
+        store_floats(gate + i * WIDTH,
+                     x[i] * (above / (all_floats(1.0f) + (floats)e)) * load_floats(up + i * WIDTH));
     }
 }
 
@@ -160,21 +141,21 @@ INLINE void weigh_tile(float *out, size_t out_stride, const float *p, size_t p_s
     floats sum[TILE][COLUMNS];
     EACH (i, M)
         EACH (c, N)
-            sum[i][c] = all(0.0f);
+            sum[i][c] = all_floats(0.0f);
     for (size_t j = 0; j < count; j++, values += row_bytes) {
         floats value[COLUMNS];
         EACH (c, N)
-            value[c] = half ? HALVES(values + 2 * c * WIDTH)
-                            : load((const float *)(const void *)values + c * WIDTH);
+            value[c] = half ? load_halves(values + 2 * c * WIDTH)
+                            : load_floats((const float *)(const void *)values + c * WIDTH);
         EACH (i, M) {
-            floats weight = all(p[i * p_stride + j]);
+            floats weight = all_floats(p[i * p_stride + j]);
             EACH (c, N)
-                sum[i][c] = FMA(weight, value[c], sum[i][c]);
+                sum[i][c] = fused(weight, value[c], sum[i][c]);
         }
     }
     EACH (i, M)
         EACH (c, N)
-            store(out + i * out_stride + c * WIDTH, sum[i][c]);
+            store_floats(out + i * out_stride + c * WIDTH, sum[i][c]);
 }
 
 /* M rows by all columns but those that fill no vector. */
@@ -195,16 +176,16 @@ INLINE void weigh_rows(float *out, size_t out_stride, const float *p, size_t p_s
 INLINE void weigh_rest(float *out, const float *p, const sat_value_rows *values, size_t count,
                        size_t c, size_t dim, const bool half) {
     const size_t size = half ? 2 : 4;
-    floats sum = all(0.0f);
+    floats sum = all_floats(0.0f);
     for (size_t j = 0; j < count; j++) {
         uint8_t some[4 * WIDTH] = {0};
         float row[WIDTH];
         memcpy(some, values->data + j * values->row_bytes + c * size, (dim - c) * size);
         memcpy(row, some, sizeof row);
-        sum = FMA(all(p[j]), half ? HALVES(some) : load(row), sum);
+        sum = fused(all_floats(p[j]), half ? load_halves(some) : load_floats(row), sum);
     }
     float last[WIDTH];
-    store(last, sum);
+    store_floats(last, sum);
     memcpy(out + c, last, (dim - c) * sizeof *out);
 }
 
@@ -237,21 +218,21 @@ static void weigh(float *out, size_t out_stride, const float *p, size_t p_stride
 static void to_f16(uint16_t *out, const float *x, size_t n) {
     size_t i = 0;
     for (; n - i >= WIDTH; i += WIDTH)
-        STORE_HALVES(out + i, load(x + i));
+        STORE_HALVES(out + i, load_floats(x + i));
     if (i < n) {
         float some[WIDTH] = {0};
         uint16_t last[WIDTH];
         memcpy(some, x + i, (n - i) * sizeof *x);
-        STORE_HALVES(last, load(some));
+        STORE_HALVES(last, load_floats(some));
         memcpy(out + i, last, (n - i) * sizeof *out);
     }
 }
 
 static void from_q8_0(float *out, const uint8_t *blocks, size_t count) {
     for (size_t b = 0; b < count; b++, blocks += 2 + SAT_BLOCK, out += SAT_BLOCK) {
-        floats scale = all(sat_read_half(blocks));
+        floats scale = all_floats(sat_read_half(blocks));
         EACH (i, SAT_BLOCK / WIDTH)
-            store(out + i * WIDTH, scale * BYTES(blocks + 2 + i * WIDTH));
+            store_floats(out + i * WIDTH, scale * BYTES(blocks + 2 + i * WIDTH));
     }
 }
 
