@@ -37,7 +37,8 @@ def main():
         need(tools.kotlinc(classes, kotlin.sources(ROOT), flags=["-module-name", "satchel"]))
         need(tools.kotlinc(made, [here / "Main.kt"], [classes], [f"-Xfriend-paths={classes}"]))
         built = kotlin.run(["cc", "-O2", "-shared", "-fPIC", "-pthread", "-I", ROOT,
-                            "-I", ROOT / "sdk/include", "-I", tools.include, "-I", tools.include / "linux", "-o", work / "libbench.so",
+                            "-I", ROOT / "sdk/include", "-I", tools.include,
+                            "-I", tools.include / "linux", "-o", work / "libbench.so",
                             here / "native.c", here.parent / "overhead.c", library,
                             f"-Wl,-rpath,{library.parent}"])
         need(built.stdout if built.returncode else "")
