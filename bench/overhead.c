@@ -12,15 +12,19 @@ static int64_t read_clock(clockid_t clock) {
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
+int64_t overhead_processors(void) {
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 static overhead_time start(void) {
-    overhead_time now = {.processors = read_clock(CLOCK_PROCESS_CPUTIME_ID)};
+    overhead_time now = {.processors = overhead_processors()};
     now.clock = read_clock(CLOCK_MONOTONIC);
     return now;
 }
 
 static overhead_time since(overhead_time begin) {
     overhead_time taken = {.clock = read_clock(CLOCK_MONOTONIC) - begin.clock};
-    taken.processors = read_clock(CLOCK_PROCESS_CPUTIME_ID) - begin.processors;
+    taken.processors = overhead_processors() - begin.processors;
     return taken;
 }
 

@@ -14,6 +14,9 @@ typedef struct overhead_time {
     int64_t clock, processors;
 } overhead_time;
 
+/* Nanoseconds of the processors so far. */
+int64_t overhead_processors(void);
+
 /*
  * A search with default options that reads all hits and matches, as a binding does; returns the number
  * of hits. `elsewhere`: by a thread that waits for searches, as a C program has one that must not

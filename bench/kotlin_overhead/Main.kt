@@ -6,7 +6,6 @@
 // in any language: beside it stands a search in C on another thread.
 package dev.satchel.bench
 
-import com.sun.management.OperatingSystemMXBean
 import dev.satchel.ChatMessage
 import dev.satchel.ChatOptions
 import dev.satchel.Context
@@ -29,9 +28,10 @@ internal object Bench {
     @JvmStatic external fun generator(context: Long): Long
 
     @JvmStatic external fun stream(model: Long, most: Int, taken: LongArray): Int
-}
 
-private val system = ManagementFactory.getOperatingSystemMXBean() as OperatingSystemMXBean
+    /** Java's own counts in steps of 10 ms. */
+    @JvmStatic external fun processors(): Long
+}
 
 /** A way to do the work: gives how much there was of it, and its time by the clock and of the processors. */
 private class Way(val name: String, rounds: Int, private val work: (Int, LongArray) -> Int) {
@@ -56,11 +56,11 @@ private class Way(val name: String, rounds: Int, private val work: (Int, LongArr
 
 /** As C takes its own time. */
 private fun timed(taken: LongArray, work: () -> Int): Int {
-    val processors = system.processCpuTime
+    val processors = Bench.processors()
     val clock = System.nanoTime()
     val count = work()
     taken[0] = System.nanoTime() - clock
-    taken[1] = system.processCpuTime - processors
+    taken[1] = Bench.processors() - processors
     return count
 }
 
@@ -136,7 +136,7 @@ fun main(args: Array<String>) {
     System.load(File(args[1], "libbench.so").path)
     println(
         "Satchel ${Satchel.version}, ${Context.shared().cpuName}, Java ${System.getProperty("java.version")}, " +
-            "load ${system.systemLoadAverage}",
+            "load ${ManagementFactory.getOperatingSystemMXBean().systemLoadAverage}",
     )
     streams(1000)
     searches(args[0], args[2].toInt(), File(args[1]))

@@ -35,3 +35,8 @@ JNIEXPORT jint JNICALL Java_dev_satchel_bench_Bench_stream(JNIEnv *env, jclass c
     int32_t count = overhead_stream((satchel_model *)(intptr_t)model, most, &time);
     return give(env, taken, time, count);
 }
+
+JNIEXPORT jlong JNICALL Java_dev_satchel_bench_Bench_processors(JNIEnv *env, jclass class) {
+    (void)env, (void)class;
+    return overhead_processors();
+}
