@@ -126,6 +126,16 @@ static bool keyed_items(chat_run *run, const chat_value *self, const chat_value 
     return true;
 }
 
+static bool give_keyed(chat_run *run, const keyed *items, size_t count, bool trusted,
+                       chat_value *out) {
+    chat_list *list = sat_chat_list(run, count);
+    if (!list)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        list->items[i] = items[i].item;
+    return give_list(run, list, trusted, out);
+}
+
 FILTER(sort) { /* reverse, case_sensitive, attribute */
     keyed *items;
     size_t count;
@@ -135,12 +145,7 @@ FILTER(sort) { /* reverse, case_sensitive, attribute */
                     call->argument[2].kind != CHAT_ABSENT && call->argument[2].kind != CHAT_NONE,
                     sat_chat_truth(&call->argument[0])))
         return false;
-    chat_list *list = sat_chat_list(run, count);
-    if (!list)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        list->items[i] = items[i].item;
-    return give_list(run, list, self->trusted, out);
+    return give_keyed(run, items, count, self->trusted, out);
 }
 
 FILTER(dictsort) { /* case_sensitive, by, reverse */
@@ -161,12 +166,7 @@ FILTER(dictsort) { /* case_sensitive, by, reverse */
     if (!keyed_items(run, &pairs, &path, sat_chat_truth(&call->argument[0]), &items, &count) ||
         !sort_keyed(run, items, count, false, sat_chat_truth(&call->argument[2])))
         return false;
-    chat_list *list = sat_chat_list(run, count);
-    if (!list)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        list->items[i] = items[i].item;
-    return give_list(run, list, self->trusted, out);
+    return give_keyed(run, items, count, self->trusted, out);
 }
 
 static bool extreme(chat_run *run, const chat_value *self, const chat_call *call, int sign,
