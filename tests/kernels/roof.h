@@ -48,18 +48,32 @@ static inline const kernel_roof *kernel_roof_for(int32_t level) {
     do                                                                                             \
     (0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11)
 
-/* int8_ops: twelve chains of INT8_PRODUCT(sums, x, x), which multiplies and adds `pairs` pairs of int8. */
-#define INT8_STEP(i)                                                                               \
-    acc[i] = INT8_PRODUCT(acc[i], x, x);                                                           \
-    OPAQUE(acc[i]);
-#define INT8_OPS(sums, operand, ones, pairs)                                                       \
-    static double int8_ops(size_t rounds) {                                                        \
+/* name(rounds): twelve chains of STEP(i), each of which adds to acc[i] what comes of x, in so many
+ * operations. */
+#define OPS(name, STEP, sums, operand, ones, operations)                                           \
+    static double name(size_t rounds) {                                                            \
         sums acc[12] = {0};                                                                        \
         operand x = ones;                                                                          \
         for (size_t r = 0; r < rounds; r++) {                                                      \
-            TWELVE(INT8_STEP)                                                                      \
+            TWELVE(STEP)                                                                           \
         }                                                                                          \
-        return (double)rounds * 12 * (pairs)*2;                                                    \
+        return (double)rounds * 12 * (operations);                                                 \
+    }
+
+/* read_all: four streams, each vector of which is merged into one register. */
+#define READ_ALL(vector, load, merge)                                                              \
+    static void read_all(const void *data, size_t bytes) {                                         \
+        const uint8_t *p = data;                                                                   \
+        size_t quarter = bytes / 4;                                                                \
+        vector a = {0}, b = a, c = a, d = a;                                                       \
+        for (size_t i = 0; i < quarter; i += sizeof(vector)) {                                     \
+            a = merge(a, load(p + i));                                                             \
+            b = merge(b, load(p + quarter + i));                                                   \
+            c = merge(c, load(p + 2 * quarter + i));                                               \
+            d = merge(d, load(p + 3 * quarter + i));                                               \
+        }                                                                                          \
+        a = merge(merge(a, b), merge(c, d));                                                       \
+        OPAQUE(a);                                                                                 \
     }
 
 /* Floats and memory of another level. */
