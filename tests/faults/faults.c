@@ -10,7 +10,6 @@
  * status and a message. It may not crash, leak, lose what was committed before, lose what it said it
  * had committed, or leave the store in a state that verify complains of.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +20,8 @@
 #include "tests/faults/interpose.h"
 #include "tests/support/fake_embedder.h"
 
-void fault_arm(int kind, long k, int for_good) __attribute__((weak));
-long fault_disarm(void) __attribute__((weak));
-long fault_live_blocks(void) __attribute__((weak));
-
 char model_path[600];
 static char folder[512], fixture[600], store_path[600], docs_path[600], points_path[600];
-static long failures;
 static int verbose; /* one point only: tell what every call said */
 
 enum { POINTS = 40, POINT_SIZE = 3 }; /* of the file of points */
@@ -43,11 +37,6 @@ enum { POINTS = 40, POINT_SIZE = 3 }; /* of the file of points */
 #define NEW_HTML                                                                                   \
     "<html><head><title>Tide table</title></head><body><h1>Tides</h1><p>High water at "            \
     "<b>noon</b>.<p>Low water at six &amp; midnight.</body></html>"
-
-void problem(const char *what, const char *detail) {
-    failures++;
-    fprintf(stderr, "  %s: %s\n", what, detail ? detail : "");
-}
 
 /* A failed call must say why; what it says is checked here for every call of every run. */
 int judge(const char *call, satchel_status status, const satchel_error *error) {
@@ -67,27 +56,9 @@ int judge(const char *call, satchel_status status, const satchel_error *error) {
 
 /* ------------------------------------------------------------------ plain file work, no faults */
 
-static void must(int ok, const char *what) {
-    if (!ok) {
-        fprintf(stderr, "cannot set up: %s\n", what);
-        exit(2);
-    }
-}
-
 static void write_file(const char *path, const char *text) {
     FILE *file = fopen(path, "wb");
     must(file && fwrite(text, 1, strlen(text), file) == strlen(text) && fclose(file) == 0, path);
-}
-
-static void copy_file(const char *from, const char *to) {
-    static char block[1 << 16];
-    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    must(in >= 0 && out >= 0, from);
-    ssize_t n;
-    while ((n = read(in, block, sizeof block)) > 0)
-        must(write(out, block, (size_t)n) == n, to);
-    close(in);
-    close(out);
 }
 
 static void remove_store(void) {
@@ -101,12 +72,17 @@ static void remove_store(void) {
 
 /* ------------------------------------------------------------------ scenarios */
 
-int open_all(run *r) {
+int open_context(run *r) {
     satchel_error error = {0};
     satchel_context_options options;
     satchel_context_options_init(&options, sizeof options);
     options.threads = 1; /* the same calls in the same order in every run */
-    if (!judge("context_open", satchel_context_open(&r->context, &options, &error), &error))
+    return judge("context_open", satchel_context_open(&r->context, &options, &error), &error);
+}
+
+int open_all(run *r) {
+    satchel_error error = {0};
+    if (!open_context(r))
         return 0;
     satchel_embedder embedder;
     fake_embedder_init(&embedder, 16);
@@ -223,10 +199,7 @@ static void scenario_backup(run *r) {
 /* The real encoder: open a GGUF, embed, tokenize. */
 static void scenario_model(run *r) {
     satchel_error error = {0};
-    satchel_context_options options;
-    satchel_context_options_init(&options, sizeof options);
-    options.threads = 1;
-    if (!judge("context_open", satchel_context_open(&r->context, &options, &error), &error))
+    if (!open_context(r))
         return;
     if (!judge("model_open", satchel_model_open(&r->model, r->context, model_path, NULL, &error),
                &error))

@@ -3,6 +3,7 @@
 #define SATCHEL_TESTS_FAULTS_H
 
 #include "sdk/include/satchel.h"
+#include "tests/faults/report.h"
 
 typedef struct run {
     satchel_context *context;
@@ -15,10 +16,9 @@ typedef struct run {
 
 extern char model_path[600]; /* of a GGUF, or "none" */
 
-/* Something is wrong with the library. */
-void problem(const char *what, const char *detail);
 /* 1: the call succeeded. A failed call must say why. */
 int judge(const char *call, satchel_status status, const satchel_error *error);
+int open_context(run *r);
 /* A context, an embedder and the store. */
 int open_all(run *r);
 /* Pulls a stream to its end; 1 if it got there. */

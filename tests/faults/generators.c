@@ -6,10 +6,7 @@
 /* A generator from a file: opened, looked into, asked in both ways, with a schema, scored. */
 void scenario_generate(run *r) {
     satchel_error error = {0};
-    satchel_context_options options;
-    satchel_context_options_init(&options, sizeof options);
-    options.threads = 1;
-    if (!judge("context_open", satchel_context_open(&r->context, &options, &error), &error))
+    if (!open_context(r))
         return;
     satchel_gguf *gguf = NULL;
     satchel_gguf_key key;

@@ -10,10 +10,6 @@
 #include "generate/grammar.h"
 #include "tests/faults/interpose.h"
 
-void fault_arm(int kind, long k, int for_good) __attribute__((weak));
-long fault_disarm(void) __attribute__((weak));
-long fault_live_blocks(void) __attribute__((weak));
-
 /* What is compiled, and a text that only a weaker grammar would take. */
 static const char *const cases[][2] = {
     {"{\"allOf\":[{\"type\":\"integer\",\"minimum\":3},{\"maximum\":20},{\"minimum\":5}]}", "4"},

@@ -12,7 +12,6 @@
  * index so small is not public.
  */
 #include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,28 +23,12 @@
 #include "retrieval/collection.h"
 #include "retrieval/index.h"
 #include "tests/faults/interpose.h"
+#include "tests/faults/report.h"
 #include "tests/support/fake_embedder.h"
-
-void fault_arm(int kind, long k, int for_good) __attribute__((weak));
-long fault_disarm(void) __attribute__((weak));
-long fault_live_blocks(void) __attribute__((weak));
 
 enum { DIMENSION = 16, FIRST = 3, ALL = 4, CHUNKS = 30, HITS = 8, QUERIES = 2 };
 
 static char folder[512], fixture[600], store_path[600];
-static long failures;
-
-static void problem(const char *what, const char *detail) {
-    failures++;
-    fprintf(stderr, "  %s: %s\n", what, detail ? detail : "");
-}
-
-static void must(int ok, const char *what) {
-    if (!ok) {
-        fprintf(stderr, "cannot set up: %s\n", what);
-        exit(2);
-    }
-}
 
 /* A failed call says why, and an injected fault is not damage. */
 static int judge(const char *call, satchel_status status, const satchel_error *error) {
@@ -135,17 +118,6 @@ static void add(handle *h, int number) {
 }
 
 /* ------------------------------------------------------------------ files */
-
-static void copy_file(const char *from, const char *to) {
-    static char block[1 << 16];
-    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    must(in >= 0 && out >= 0, from);
-    ssize_t n;
-    while ((n = read(in, block, sizeof block)) > 0)
-        must(write(out, block, (size_t)n) == n, to);
-    close(in);
-    close(out);
-}
 
 /* Calls each(name) for the files of the work store; returns how many. */
 static int for_files(void (*each)(const char *path)) {

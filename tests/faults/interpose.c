@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FAULT_FUNCTION
 #include "tests/faults/interpose.h"
 
 /* glibc's own entry points: no dlsym is needed, which would itself allocate. */

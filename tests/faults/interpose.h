@@ -14,11 +14,16 @@ enum {
     FAULT_KILL = 4       /* the process dies by SIGKILL at the k-th call that changes a file */
 };
 
+/* Weak, but where they are defined. */
+#ifndef FAULT_FUNCTION
+#define FAULT_FUNCTION __attribute__((weak))
+#endif
+
 /* From now on the k-th call (1 is the next) of `kind` fails; with `for_good`, all after it too. */
-void fault_arm(int kind, long k, int for_good);
+FAULT_FUNCTION void fault_arm(int kind, long k, int for_good);
 /* Stops failing. Returns the number of calls of the kind seen since fault_arm. */
-long fault_disarm(void);
+FAULT_FUNCTION long fault_disarm(void);
 /* Blocks allocated and not freed now. */
-long fault_live_blocks(void);
+FAULT_FUNCTION long fault_live_blocks(void);
 
 #endif

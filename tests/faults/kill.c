@@ -18,14 +18,12 @@
 
 #include "sdk/include/satchel.h"
 #include "tests/faults/interpose.h"
+#include "tests/faults/report.h"
 #include "tests/support/fake_embedder.h"
-
-void fault_arm(int kind, long k, int for_good) __attribute__((weak));
 
 #define DOCUMENTS 24
 
 static char store_path[600], docs_path[600];
-static long failures;
 
 /* What the parent knows of a document: the version last acknowledged, and the one last begun (which
  * may or may not have been committed when the child died). 0: absent. */
@@ -39,11 +37,6 @@ static uint64_t state;
 static uint32_t next_random(void) { /* xorshift64* */
     state ^= state >> 12, state ^= state << 25, state ^= state >> 27;
     return (uint32_t)((state * 0x2545F4914F6CDD1Dull) >> 32);
-}
-
-static void problem(const char *what, const char *detail) {
-    failures++;
-    fprintf(stderr, "  %s: %s\n", what, detail);
 }
 
 static size_t make_text(char *out, size_t size, int document, int version) {
