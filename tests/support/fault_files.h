@@ -12,6 +12,7 @@ typedef struct fault_files {
     bool for_good, torn, no_map;
     int code;
     uint64_t space; /* free bytes; 0: what there is */
+    size_t hide;    /* bytes at a file's end that reads do not see: it was cut short */
     long open_files, mappings;
     void (*before_map)(void *user);    /* called as a file was opened and is not mapped yet */
     void (*before_rename)(void *user); /* called as a file was written and has not its name yet */
@@ -43,8 +44,13 @@ static inline int fault_files_close(void *user, int fd) {
 
 static inline int fault_files_read_at(void *user, int fd, void *data, size_t size, uint64_t offset,
                                       size_t *done) {
-    int failed = fault_files_next(user);
-    return failed ? failed : sat_file_posix.read_at(NULL, fd, data, size, offset, done);
+    fault_files *f = user;
+    int failed = fault_files_next(f);
+    if (!failed)
+        failed = sat_file_posix.read_at(NULL, fd, data, size, offset, done);
+    if (!failed)
+        *done -= *done < f->hide ? *done : f->hide;
+    return failed;
 }
 
 static inline int fault_files_write_at(void *user, int fd, const void *data, size_t size,

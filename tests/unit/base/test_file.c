@@ -1,79 +1,12 @@
 /* The file table and what stands on it: mapping, reading, paths; and every call of it failing
  * once. */
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/fault_files.h"
 #include "tests/support/folder.h"
 #include "tests/unit/base/unit.h"
-
-/* ------------------------------------------------------------------ a table that can fail */
-
-typedef struct faults {
-    int calls, fail_at, code; /* the fail_at-th call gives `code` */
-    bool no_map;
-    int open_files, mappings;
-    size_t hide; /* bytes at a file's end that reads do not see: it was cut short */
-} faults;
-
-static bool fails(faults *f) {
-    return ++f->calls == f->fail_at;
-}
-
-static int fault_open(void *user, const char *path, int mode, int *fd) {
-    faults *f = user;
-    if (fails(f))
-        return f->code;
-    int failed = sat_file_posix.open(NULL, path, mode, fd);
-    f->open_files += failed == 0;
-    return failed;
-}
-
-static int fault_close(void *user, int fd) {
-    faults *f = user;
-    f->open_files--;
-    return sat_file_posix.close(NULL, fd);
-}
-
-static int fault_read_at(void *user, int fd, void *data, size_t size, uint64_t offset,
-                         size_t *done) {
-    faults *f = user;
-    if (fails(f))
-        return f->code;
-    int failed = sat_file_posix.read_at(NULL, fd, data, size, offset, done);
-    *done -= *done < f->hide ? *done : f->hide;
-    return failed;
-}
-
-static int fault_fstat(void *user, int fd, sat_file_info *info) {
-    faults *f = user;
-    return fails(f) ? f->code : sat_file_posix.fstat(NULL, fd, info);
-}
-
-static int fault_map(void *user, int fd, uint64_t offset, size_t size, void **data) {
-    faults *f = user;
-    if (fails(f) || f->no_map)
-        return f->no_map ? ENODEV : f->code;
-    int failed = sat_file_posix.map(NULL, fd, offset, size, data);
-    f->mappings += failed == 0;
-    return failed;
-}
-
-static void fault_unmap(void *user, void *data, size_t size) {
-    faults *f = user;
-    f->mappings--;
-    sat_file_posix.unmap(NULL, data, size);
-}
-
-static const sat_file_table fault_table = {
-    .open = fault_open,
-    .close = fault_close,
-    .read_at = fault_read_at,
-    .fstat = fault_fstat,
-    .map = fault_map,
-    .unmap = fault_unmap,
-};
 
 /* ------------------------------------------------------------------ a folder to work in */
 
@@ -82,7 +15,7 @@ typedef struct place {
     satchel_context *context;
     test_allocator allocator;
     satchel_allocator table;
-    faults faults;
+    fault_files faults;
 } place;
 
 enum { SIZE = 100000 };
@@ -101,7 +34,7 @@ static int make_place(void **state) {
         .struct_size = sizeof options, .allocator = &p.table, .threads = 1};
     if (sat_context_open(&p.context, &options, NULL) != SATCHEL_OK)
         return -1;
-    p.context->files = &fault_table;
+    p.context->files = &fault_files_table;
     p.context->files_user = &p.faults;
     *state = &p;
     return 0;
@@ -405,8 +338,7 @@ static void every_failing_call_is_survived(void **state) {
     for (int kind = 0; kind < 3; kind++) { /* map, map without mmap, read */
         for (int k = 1;; k++) {
             bool memory = k % 2 == 0;
-            p->faults =
-                (faults){.fail_at = memory ? 0 : k / 2 + 1, .code = EIO, .no_map = kind == 1};
+            p->faults = (fault_files){.fail_at = memory ? 0 : k / 2 + 1, .no_map = kind == 1};
             p->allocator.calls = 0;
             p->allocator.fail_at = memory ? (size_t)k / 2 : 0;
             satchel_error error = {0};
@@ -437,7 +369,7 @@ static void every_failing_call_is_survived(void **state) {
                 break;
         }
     }
-    p->faults = (faults){0};
+    p->faults = (fault_files){0};
 }
 
 /* ------------------------------------------------------------------ paths */

@@ -1,30 +1,10 @@
 /* The pool: every index exactly once, one region at a time, priorities, thread limits, and threads
  * that cannot be started. */
-#include <errno.h>
 #include <sched.h>
 #include <semaphore.h>
 
+#include "tests/unit/base/few_threads.h"
 #include "tests/unit/base/unit.h"
-
-/* ------------------------------------------------------------------ thread creation that fails */
-
-static _Atomic int threads_allowed = 1000;
-static _Atomic int threads_made;
-
-#if defined(WRAP_PTHREAD_CREATE)
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*start)(void *), void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*start)(void *), void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*start)(void *), void *argument) {
-    if (threads_allowed <= 0)
-        return EAGAIN;
-    threads_allowed--;
-    threads_made++;
-    return __real_pthread_create(thread, attributes, start, argument);
-}
-#endif
 
 /* ------------------------------------------------------------------ a region that checks itself */
 
@@ -294,7 +274,7 @@ static void fewer_threads_do_the_same(void **state) {
             assert_int_equal(c.times[i], 20);
         assert_int_equal(c.wrong, 0);
         assert_true(c.most <= allowed);
-        threads_allowed = 1000;
+        threads_allowed = MANY_THREADS;
         sat_pool_run(pool, 0, 0, 1000, 7, visit, &c); /* now they can be started */
         assert_int_equal(c.times[999], 21);
         close_pool(&pool, &memory);

@@ -4,28 +4,12 @@
 #include <unistd.h>
 
 #include "tests/support/folder.h"
+#include "tests/unit/base/few_threads.h"
 #include "tests/unit/base/unit.h"
 
 #include "cluster/source.h"
 
-/* ------------------------------------------------------------------ files and threads that fail */
-
-static _Atomic bool no_threads;
-static _Atomic int threads_made;
-
-#if defined(WRAP_PTHREAD_CREATE)
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*start)(void *), void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*start)(void *), void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*start)(void *), void *argument) {
-    if (no_threads)
-        return EAGAIN;
-    threads_made++;
-    return __real_pthread_create(thread, attributes, start, argument);
-}
-#endif
+/* ------------------------------------------------------------------ files that fail */
 
 typedef struct faults {
     _Atomic int reads, fail_at; /* the fail_at-th read gives EIO */
@@ -126,7 +110,7 @@ static void write_points(const place *p, size_t bytes) {
 static int make_place(void **state) {
     static place p;
     memset(&p, 0, sizeof p);
-    no_threads = false;
+    threads_allowed = MANY_THREADS;
     threads_made = 0;
     if (!test_folder_make(p.folder))
         return -1;
@@ -362,7 +346,7 @@ static void a_file_is_read_by_a_thread_of_its_own(void **state) {
 
 static void without_a_thread_the_caller_reads(void **state) {
     place *p = *state;
-    no_threads = true;
+    threads_allowed = 0;
     sat_source *source = open_source(p, in_file(p), 100);
     for (int pass = 0; pass < 3; pass++)
         check_pass(source, 100);
