@@ -191,13 +191,10 @@ satchel_status tiny_decoder_open_bytes(sat_decoder **out, satchel_context *conte
                                        size_t size, satchel_error *error) {
     sat_mapping mapping;
     sat_gguf_set *files;
-    bool mapped = tiny_mapping(&mapping, context, bytes, size);
-    free(bytes);
     *out = NULL;
-    if (!mapped)
-        return sat_fail_memory(error, size);
-    satchel_status status =
-        sat_gguf_set_open_mapped(&files, context, &mapping, 1, "tiny.gguf", error);
+    satchel_status status = tiny_mapping_take(&mapping, context, bytes, size, error);
+    if (!status)
+        status = sat_gguf_set_open_mapped(&files, context, &mapping, 1, "tiny.gguf", error);
     return status ? status : sat_decoder_open(out, context, files, "tiny.gguf", error);
 }
 

@@ -30,12 +30,10 @@ satchel_status tiny_generator_files(sat_gguf_set **out, satchel_context *context
     size_t size;
     uint8_t *bytes = tiny_generator_bytes(shape, &size);
     sat_mapping mapping;
-    bool mapped = tiny_mapping(&mapping, context, bytes, size);
-    free(bytes);
     *out = NULL;
-    if (!mapped)
-        return sat_fail_memory(error, size);
-    return sat_gguf_set_open_mapped(out, context, &mapping, 1, "tiny.gguf", error);
+    satchel_status status = tiny_mapping_take(&mapping, context, bytes, size, error);
+    return status ? status
+                  : sat_gguf_set_open_mapped(out, context, &mapping, 1, "tiny.gguf", error);
 }
 
 satchel_status tiny_generator_open(sat_generator **out, satchel_context *context,

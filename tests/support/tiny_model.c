@@ -332,18 +332,22 @@ bool tiny_mapping(sat_mapping *out, satchel_context *context, const void *bytes,
     return true;
 }
 
+satchel_status tiny_mapping_take(sat_mapping *out, satchel_context *context, uint8_t *bytes,
+                                 size_t size, satchel_error *error) {
+    bool mapped = tiny_mapping(out, context, bytes, size);
+    free(bytes);
+    return mapped ? SATCHEL_OK : sat_fail_memory(error, size);
+}
+
 satchel_status tiny_model_open_shape(sat_encoder **out, satchel_context *context,
                                      const tiny_shape *shape, const sat_encoder_options *options,
                                      satchel_error *error) {
     size_t size;
     uint8_t *bytes = tiny_model_bytes(shape, &size);
     sat_mapping mapping;
-    bool mapped = tiny_mapping(&mapping, context, bytes, size);
-    free(bytes);
     *out = NULL;
-    if (!mapped)
-        return sat_fail_memory(error, size);
-    return sat_encoder_open(out, context, &mapping, "tiny.gguf", options, error);
+    satchel_status status = tiny_mapping_take(&mapping, context, bytes, size, error);
+    return status ? status : sat_encoder_open(out, context, &mapping, "tiny.gguf", options, error);
 }
 
 satchel_status tiny_model_open(sat_encoder **out, satchel_context *context, satchel_error *error) {

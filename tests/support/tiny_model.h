@@ -47,6 +47,9 @@ satchel_status tiny_model_open_shape(sat_encoder **out, satchel_context *context
 satchel_status tiny_model_open(sat_encoder **out, satchel_context *context, satchel_error *error);
 /* A mapping that owns a copy of the bytes, as sat_file_map gives one; false when out of memory. */
 bool tiny_mapping(sat_mapping *out, satchel_context *context, const void *bytes, size_t size);
+/* The same, and frees the bytes in any case. */
+satchel_status tiny_mapping_take(sat_mapping *out, satchel_context *context, uint8_t *bytes,
+                                 size_t size, satchel_error *error);
 
 /* The weights the model was made of, to compute the same by other means: a normal-ish sample for a
  * tensor's name and index. */

@@ -11,11 +11,15 @@ enum { VOCABULARY = 50, LENGTH = 280 }; /* longer than a chunk, and than four pa
 
 static int32_t tokens[LENGTH];
 
-/* The group's set-up. */
-static inline int open_all(void **state) {
+static inline void make_tokens(void) {
     uint64_t random = 7;
     for (int i = 0; i < LENGTH; i++)
         tokens[i] = (int32_t)(test_random(&random) % VOCABULARY);
+}
+
+/* The group's set-up. */
+static inline int open_all(void **state) {
+    make_tokens();
     return open_context(state);
 }
 

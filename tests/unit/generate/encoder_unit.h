@@ -26,14 +26,28 @@ static inline void embed_one(sat_encoder *encoder, int32_t role, const char *tex
     assert_int_equal(sat_encoder_embed(encoder, role, &given, 1, out, NULL, NULL), SATCHEL_OK);
 }
 
-typedef struct model_bytes {
-    uint8_t *data;
-    size_t size;
-} model_bytes;
+typedef struct wrong_shape {
+    tiny_shape shape;
+    satchel_status status;
+    const char *word; /* of the message */
+} wrong_shape;
+
+static inline void refuse_shapes(const wrong_shape *cases, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        sat_encoder *encoder;
+        satchel_error error = {0};
+        satchel_status status =
+            tiny_model_open_shape(&encoder, context, &cases[i].shape, NULL, &error);
+        if (status != cases[i].status || !strstr(error.message, cases[i].word) ||
+            !strstr(error.message, "tiny.gguf"))
+            fail_msg("case %zu: %d, %s", i, (int)status, error.message);
+        assert_null(encoder);
+    }
+}
 
 /* All that an encoder does, once. */
 static inline satchel_status use_encoder(failing *f, void *user) {
-    const model_bytes *bytes = user;
+    const gguf_bytes *bytes = user;
     const satchel_text texts[2] = {text_of("hello world"), text_of("the")};
     sat_mapping mapping;
     sat_encoder *encoder = NULL;
@@ -62,7 +76,7 @@ static inline satchel_status use_encoder(failing *f, void *user) {
 
 /* Where a buffer cannot grow by half it takes what it needs: not every failure is an error. */
 static inline void survive_failed_allocations(const tiny_shape *shape) {
-    model_bytes bytes;
+    gguf_bytes bytes;
     bytes.data = tiny_model_bytes(shape, &bytes.size);
     assert_true(fail_allocations(true, use_encoder, &bytes) > 20);
     free(bytes.data);

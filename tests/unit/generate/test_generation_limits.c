@@ -107,14 +107,9 @@ static const char *const stops[] = {"never"};
 static const char messages[] = "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
                                "\"hello\",\"apart\":true}]}]";
 
-typedef struct file {
-    uint8_t *bytes;
-    size_t size;
-} file;
-
 /* All that a generator does, once. */
 static satchel_status use_all(failing *f, void *user) {
-    const file *tiny = user;
+    const gguf_bytes *tiny = user;
     satchel_generate_options options = {.struct_size = sizeof options,
                                         .max_tokens = 30,
                                         .schema = "{\"type\":\"boolean\"}",
@@ -130,7 +125,7 @@ static satchel_status use_all(failing *f, void *user) {
     sat_stream *stream = NULL;
     failing_begin(f);
     memset(&error, 0, sizeof error);
-    if (!tiny_mapping(&mapping, f->context, tiny->bytes, tiny->size))
+    if (!tiny_mapping(&mapping, f->context, tiny->data, tiny->size))
         return SATCHEL_OUT_OF_MEMORY;
     satchel_status status =
         sat_gguf_set_open_mapped(&files, f->context, &mapping, 1, "tiny.gguf", &error);
@@ -158,10 +153,10 @@ static satchel_status use_all(failing *f, void *user) {
 
 /* A template that cannot be tried is taken as it is. */
 static void each_allocation_may_fail(void **state) {
-    file tiny;
-    tiny.bytes = tiny_generator_bytes(NULL, &tiny.size);
+    gguf_bytes tiny;
+    tiny.data = tiny_generator_bytes(NULL, &tiny.size);
     assert_true(fail_allocations(true, use_all, &tiny) > 60);
-    free(tiny.bytes);
+    free(tiny.data);
 }
 
 /* ------------------------------------------------------------------ stack */

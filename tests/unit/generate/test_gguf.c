@@ -449,28 +449,23 @@ static void every_flipped_byte_is_read_or_refused(void **state) {
     free(bytes);
 }
 
-typedef struct file {
-    uint8_t *bytes;
-    size_t size;
-} file;
-
 static satchel_status open_file(failing *f, void *user) {
-    const file *sampled = user;
+    const gguf_bytes *sampled = user;
     sat_gguf *gguf;
     failing_begin(f);
     satchel_error error = {0};
     satchel_status status =
-        sat_gguf_open(&gguf, f->context, sampled->bytes, sampled->size, "full", &error);
+        sat_gguf_open(&gguf, f->context, sampled->data, sampled->size, "full", &error);
     assert_int_equal(error.code, status);
     sat_gguf_close(&gguf);
     return status;
 }
 
 static void every_failed_allocation_is_survived(void **state) {
-    file sampled;
-    sampled.bytes = sample(&sampled.size);
+    gguf_bytes sampled;
+    sampled.data = sample(&sampled.size);
     assert_true(fail_allocations(false, open_file, &sampled) > 5);
-    free(sampled.bytes);
+    free(sampled.data);
 }
 
 int main(void) {

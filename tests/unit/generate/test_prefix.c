@@ -44,9 +44,7 @@ static int make_folder(void **state) {
     if (!test_folder_make(base))
         return -1;
     snprintf(folder, sizeof folder, "%s/kv", base);
-    uint64_t random = 7;
-    for (int i = 0; i < LENGTH; i++)
-        tokens[i] = (int32_t)(test_random(&random) % VOCABULARY);
+    make_tokens();
     files = (fault_files){0};
     logged = 0;
     launch_options = (satchel_context_options){.struct_size = sizeof launch_options,

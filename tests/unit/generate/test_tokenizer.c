@@ -377,21 +377,16 @@ static void long_stretches_merge_like_short_ones(void **state) {
     close_kind(&it);
 }
 
-typedef struct file {
-    uint8_t *bytes;
-    size_t size;
-} file;
-
 static satchel_status use_tokenizer(failing *f, void *user) {
     static const char text[] =
         "hello  world\xFF</s> aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    const file *vocabulary = user;
+    const gguf_bytes *vocabulary = user;
     sat_gguf *gguf;
     sat_tokenizer *tokenizer = NULL;
     sat_tokens tokens = {0};
     sat_text_part part = {.text = text, .length = sizeof text - 1, .trusted = true};
     assert_int_equal(
-        sat_gguf_open(&gguf, f->context, vocabulary->bytes, vocabulary->size, "t", NULL), 0);
+        sat_gguf_open(&gguf, f->context, vocabulary->data, vocabulary->size, "t", NULL), 0);
     f->for_good = true;
     failing_begin(f);
     satchel_status status = sat_tokenizer_open(&tokenizer, f->context, gguf, NULL);
@@ -405,10 +400,10 @@ static satchel_status use_tokenizer(failing *f, void *user) {
 
 static void every_failed_allocation_is_reported(void **state) {
     for (int kind = 0; kind < TINY_KINDS; kind++) {
-        file vocabulary;
-        vocabulary.bytes = tiny_tokenizer_bytes(kind, NULL, &vocabulary.size);
+        gguf_bytes vocabulary;
+        vocabulary.data = tiny_tokenizer_bytes(kind, NULL, &vocabulary.size);
         fail_allocations(false, use_tokenizer, &vocabulary);
-        free(vocabulary.bytes);
+        free(vocabulary.data);
     }
 }
 

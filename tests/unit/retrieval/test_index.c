@@ -310,17 +310,23 @@ static void read_only_handles_use_it(void **state) {
     fixture_verify(f);
 }
 
-static void backups_go_without(void **state) {
-    fixture *f = index_ready(state);
-    index_maintain(f);
+/* Another handle, on a copy of the store beside it. */
+static void open_backup(fixture *f, fixture *other) {
     char copy[256];
     fixture_path(f, "copy.satchel", copy);
     fixture_fine(f, sat_store_backup(f->store, copy, NULL, &f->error));
-    fixture other = *f;
-    other.store = NULL;
-    other.context = NULL;
-    strcpy(other.store_path, copy);
-    fixture_fine(&other, fixture_open(&other));
+    *other = *f;
+    other->store = NULL;
+    other->context = NULL;
+    strcpy(other->store_path, copy);
+    fixture_fine(other, fixture_open(other));
+}
+
+static void backups_go_without(void **state) {
+    fixture *f = index_ready(state);
+    index_maintain(f);
+    fixture other;
+    open_backup(f, &other);
     assert_int_equal(index_number(&other), 0);
     index_expect_exact(&other);
     fixture_verify(&other);
@@ -335,15 +341,10 @@ static void backups_go_without(void **state) {
 static void files_of_other_stores_are_refused(void **state) {
     fixture *f = index_ready(state);
     index_maintain(f);
-    char path[256], copy[256], other_path[256];
+    char path[256], other_path[256];
     index_path(f, path);
-    fixture_path(f, "copy.satchel", copy);
-    fixture_fine(f, sat_store_backup(f->store, copy, NULL, &f->error));
-    fixture other = *f;
-    other.store = NULL;
-    other.context = NULL;
-    strcpy(other.store_path, copy);
-    fixture_fine(&other, fixture_open(&other));
+    fixture other;
+    open_backup(f, &other);
     fixture_fine(&other, sat_store_remove(other.store, "even/4", &other.error));
     index_maintain(&other);
     index_path(&other, other_path);

@@ -6,6 +6,15 @@
 
 #include "tests/unit/sdk/support.h"
 
+/* A folder with one document. */
+static void make_docs(const test_bed *bed, char folder[128]) {
+    char path[128];
+    test_path(bed, "docs", folder);
+    mkdir(folder, 0700);
+    test_path(bed, "docs/a.txt", path);
+    test_write(path, "Bread needs flour.");
+}
+
 /* ------------------------------------------------------------------ streams */
 
 static void done_is_given_again(void **state) {
@@ -38,11 +47,8 @@ static void an_error_is_given_again(void **state) {
     satchel_error error, again;
     satchel_stream *stream = NULL;
     satchel_cancel *cancel = NULL;
-    char folder[128], path[128];
-    test_path(bed, "docs", folder);
-    mkdir(folder, 0700);
-    test_path(bed, "docs/a.txt", path);
-    test_write(path, "Bread needs flour.");
+    char folder[128];
+    make_docs(bed, folder);
     test_fine(satchel_cancel_open(&cancel, bed->context, &error), &error);
     satchel_sync_options options;
     satchel_sync_options_init(&options, sizeof options);
@@ -76,11 +82,8 @@ static void an_error_is_given_again(void **state) {
 
 static void a_stream_keeps_its_store(void **state) {
     test_bed *bed = *state;
-    char folder[128], path[128];
-    test_path(bed, "docs", folder);
-    mkdir(folder, 0700);
-    test_path(bed, "docs/a.txt", path);
-    test_write(path, "Bread needs flour.");
+    char folder[128];
+    make_docs(bed, folder);
     satchel_error error;
     satchel_stream *stream = NULL;
     int counts[16];
@@ -391,11 +394,8 @@ static void text_is_kept_byte_for_byte(void **state) {
 
 static void roots_are_listed(void **state) {
     test_bed *bed = *state;
-    char folder[128], path[128], name[32], from[128];
-    test_path(bed, "docs", folder);
-    mkdir(folder, 0700);
-    test_path(bed, "docs/a.txt", path);
-    test_write(path, "Bread needs flour.");
+    char folder[128], name[32], from[128];
+    make_docs(bed, folder);
     satchel_error error;
     satchel_stream *stream = NULL;
     int counts[16];
