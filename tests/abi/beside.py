@@ -14,6 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import report  # noqa: E402
+
 APP = r"""
 #include <stddef.h>
 #include <stdio.h>
@@ -120,12 +123,7 @@ def main():
                       if number > 500 else f"only {number} names found"))
         cases.append(("it runs, each with its own", run([app, folder / "app.satchel"])
                       if app.exists() else "not linked"))
-    print(f"1..{len(cases)}")
-    for number, (what, why) in enumerate(cases, 1):
-        print(f"{'not ok' if why else 'ok'} {number} - {what}")
-        for line in why.splitlines()[:40]:
-            print("#   " + line)
-    return 1 if any(why for _, why in cases) else 0
+    return report(cases)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,12 @@ which are older than this rule. A list may say `satchel_gguf_open`, `_close` for
 import hashlib
 import re
 import sys
+from pathlib import Path
 
 import symbols
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import report  # noqa: E402
 
 
 def digest(*paths):
@@ -66,12 +70,7 @@ def main():
         ("the check finds names", [] if {"satchel_a_close", "satchel_a_get_info", "SATCHEL_B"}
          <= seen and "satchel_c" not in seen and not named("satchel_a") else [str(seen)]),
     ]
-    print(f"1..{len(cases)}")
-    for number, (what, why) in enumerate(cases, 1):
-        print(f"{'not ok' if why else 'ok'} {number} - {what}")
-        for line in why:
-            print("#   " + line)
-    return 1 if any(why for _, why in cases) else 0
+    return report(cases)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,10 @@
 """
 import subprocess
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import Report  # noqa: E402
 
 STANDARDS = {"c": ["c11", "gnu11", "c17"], "c++": ["c++17", "c++20"]}
 FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror", "-fsyntax-only"]
@@ -29,16 +33,12 @@ def main():
     include, language, *compiler = sys.argv[1:]
     cases = [(standard, what, text) for standard in STANDARDS[language]
              for what, text in (("alone", ALONE), ("in use", USED))]
-    print(f"1..{len(cases)}")
-    failed = 0
-    for number, (standard, what, text) in enumerate(cases, 1):
+    told = Report()
+    for standard, what, text in cases:
         command = [*compiler, f"-std={standard}", *FLAGS, "-I", include, "-x", language, "-"]
         run = subprocess.run(command, input=text, capture_output=True, text=True)
-        print(f"{'not ok' if run.returncode else 'ok'} {number} - {standard}, {what}")
-        for line in run.stderr.splitlines()[:20] if run.returncode else []:
-            print("#   " + line)
-        failed |= run.returncode
-    return 1 if failed else 0
+        told.check(f"{standard}, {what}", run.returncode and (run.stderr or "it fails"))
+    return told.end()
 
 
 if __name__ == "__main__":

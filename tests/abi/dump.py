@@ -13,8 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+
 import changelog
 import layout
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import report  # noqa: E402
 
 # Nothing that names a machine or moves with an unrelated edit.
 WRITE = ["--drop-private-types", "--no-show-locs", "--no-corpus-path", "--no-comp-dir-path",
@@ -33,13 +37,9 @@ def main():
     command, include, kept, library = sys.argv[1:5]
     if command == "compare":
         changes, breaks = compare(include, kept, library)
-        print("1..1")
-        print(f"{'not ok' if changes else 'ok'} 1 - functions and their types are those kept")
-        for line in changes.splitlines()[:60]:
-            print("#   " + line)
-        if changes:
-            print(f"#   {'callers would break' if breaks else 'a change'}; deliberate? docs/abi.md")
-        return 1 if changes else 0
+        told = f"{'callers would break' if breaks else 'a change'}; deliberate? docs/abi.md"
+        return report([("functions and their types are those kept",
+                        [told, *changes.splitlines()] if changes else "")])
     if command == "update":
         layout_path, program = sys.argv[5:]
         text = subprocess.run(["abidw", *WRITE, "--headers-dir", include, library], check=True,

@@ -12,8 +12,13 @@ C++ runtime, for which the Android NDK has another.
 import argparse
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import privacy
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import report  # noqa: E402
 
 # The C library in several files, as glibc has it; the loader is one of them.
 C_LIBRARY = re.compile(r"lib(c|m|pthread|dl)\.so(\.\d+)?$|ld-linux-[\w-]+\.so\.\d+$")
@@ -84,12 +89,7 @@ def main():
             ("Android 24 offers every import",
              android(options.nm, options.library, options.parts, options.android)),
         ]
-    print(f"1..{len(cases)}")
-    for number, (what, why) in enumerate(cases, 1):
-        print(f"{'not ok' if why else 'ok'} {number} - {what}")
-        for line in why.splitlines():
-            print("#   " + line)
-    return 1 if any(why for _, why in cases) else 0
+    return report(cases)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import Report  # noqa: E402
+
 # What an app may well have, too: none of it may clash with what is inside the static library.
 CLASH = """
 #include <stddef.h>
@@ -41,28 +44,20 @@ int main(void) {
 """
 
 
-class Tap:
-    def __init__(self, planned):
-        print(f"1..{planned}", flush=True)
-        self.number, self.failed = 0, 0
-
+class Commands(Report):
     def check(self, what, *commands, **options):
-        self.number += 1
         why = ""
         for command in commands:
             run = subprocess.run(command, capture_output=True, text=True, **options)
             if run.returncode:
                 why = f"{shlex.join(map(str, command))}\n{run.stdout}{run.stderr}"
                 break
-        self.failed += bool(why)
-        print(f"{'not ok' if why else 'ok'} {self.number} - {what}", flush=True)
-        for line in why.splitlines()[:40]:
-            print("#   " + line)
+        super().check(what, why)
 
 
 def main():
     build, prefix, libdir, example, *compiler = sys.argv[1:]
-    tap = Tap(5)
+    tap = Commands()
     with tempfile.TemporaryDirectory() as name:
         stage = Path(name) / "stage"
         installed = stage / prefix.lstrip("/")
@@ -100,7 +95,7 @@ def main():
                   [*compiler, f'-DSTORE="{name}/test.satchel"', source, "-o", clash, *private[:1],
                    lib / "libsatchel.a", *private[1:]],
                   [clash])
-    return 1 if tap.failed else 0
+    return tap.end()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,12 @@ After a deliberate change of the header: `ninja -C build abi-update`, and a line
 import difflib
 import subprocess
 import sys
+from pathlib import Path
 
 import header
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import report  # noqa: E402
 
 
 def source(header_path, out_path):
@@ -39,15 +43,11 @@ def compare(kept_path, program):
     now = current(program)
     changes = list(difflib.unified_diff(kept.splitlines(), now.splitlines(), kept_path,
                                         "the header as it is", lineterm="", n=0))
-    print("1..2")
-    print(f"{'not ok' if changes else 'ok'} 1 - struct layouts and constants are those kept")
-    for line in changes:
-        print("#   " + line)
     if changes:
-        print("#   deliberate? ninja -C <build folder> abi-update, and say so in CHANGELOG.md")
+        changes.insert(0, "deliberate? ninja -C <build folder> abi-update, and say so in CHANGELOG.md")
     frozen = "struct satchel_error size 512\n" in now
-    print(f"{'ok' if frozen else 'not ok'} 2 - satchel_error is 512 bytes")
-    return 1 if changes or not frozen else 0
+    return report([("struct layouts and constants are those kept", changes),
+                   ("satchel_error is 512 bytes", "" if frozen else "it is not")])
 
 
 def main():

@@ -7,9 +7,13 @@ Reads the Mach-O file itself (Apple: "Mach-O Programming Topics", <mach-o/loader
 """
 import struct
 import sys
+from pathlib import Path
 
 import privacy
 import symbols
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import report  # noqa: E402
 
 MAGIC_64, ARM64 = 0xFEEDFACF, 0x0100000C
 LC_SYMTAB, LC_LOAD_DYLIB = 0x2, 0xC
@@ -59,14 +63,9 @@ def main():
         ("of what it imports, the manifest names what needs reasons",
          privacy.faults(manifest, imported)),
     ]
-    print(f"1..{len(cases)}")
-    for number, (what, why) in enumerate(cases, 1):
-        print(f"{'not ok' if why else 'ok'} {number} - {what}")
-        for line in why.splitlines():
-            print("#   " + line)
     print(f"# {len(imported)} imports, {len(sqlite)} of them SQLite's: "
           f"{' '.join(sorted(imported - sqlite))}")
-    return 1 if any(why for _, why in cases) else 0
+    return report(cases)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,13 @@ Prints TAP, one test per pair.
 import argparse
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import header
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import report  # noqa: E402
 
 
 def map_symbols(path):
@@ -54,22 +59,12 @@ def main():
     if options.static:
         cases.append(("the static library exposes what satchel.map lists",
                       library_symbols(options.nm, options.static, False, node)))
-    print(f"1..{len(cases) + 1}")
-    failed = False
-    for number, (what, names) in enumerate(cases, 1):
-        missing = sorted(set(listed) - set(names))
-        extra = sorted(set(names) - set(listed))
-        good = not missing and not extra
-        failed |= not good
-        print(f"{'ok' if good else 'not ok'} {number} - {what}")
-        for name in missing:
-            print(f"#   missing: {name}")
-        for name in extra[:40]:
-            print(f"#   not in satchel.map: {name}")
     good = bool(listed) and all(name.startswith("satchel_") for name in listed)
-    failed |= not good
-    print(f"{'ok' if good else 'not ok'} {len(cases) + 1} - every public name starts with satchel_")
-    return 1 if failed else 0
+    return report([
+        *((what, [*(f"missing: {name}" for name in sorted(set(listed) - set(names))),
+                  *(f"not in satchel.map: {name}" for name in sorted(set(names) - set(listed)))])
+          for what, names in cases),
+        ("every public name starts with satchel_", "" if good else " ".join(listed) or "none")])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "abi"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
 import symbols  # noqa: E402
+from report import Report  # noqa: E402
 
 # Where a binding calls the library, and how its files end.
 BINDINGS = {
@@ -87,19 +89,15 @@ def main():
     functions = symbols.map_symbols(map_path)[1]
     with open(reasons_path, encoding="utf-8") as file:
         reasons = json.load(file)
-    print(f"1..{len(BINDINGS) + 1}")
     good = self_test() and set(reasons) == set(BINDINGS)
-    print(f"{'ok' if good else 'not ok'} 1 - the check finds what it is for")
-    failed = not good
-    for number, binding in enumerate(BINDINGS, 2):
+    told = Report()
+    told.check("the check finds what it is for", "" if good else "it does not")
+    for binding in BINDINGS:
         files, names = called(root, binding)
         found = faults(functions, names, reasons[binding]) if files else ["no source file"]
-        failed |= bool(found)
-        print(f"{'not ok' if found else 'ok'} {number} - {binding} reaches all "
-              f"{len(functions)} functions, but {len(reasons[binding])} with a reason")
-        for line in found:
-            print("#   " + line)
-    return 1 if failed else 0
+        told.check(f"{binding} reaches all {len(functions)} functions, but {len(reasons[binding])} "
+                   "with a reason", found)
+    return told.end()
 
 
 if __name__ == "__main__":

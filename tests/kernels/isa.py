@@ -9,6 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import report  # noqa: E402
 
 WIDE = re.compile(r"%zmm|%k[1-7]\b|%[xy]mm(1[6-9]|2\d|3[01])\b")
 # What a member may not hold. Names in order: the first that fits a member's name decides.
@@ -61,13 +65,8 @@ def main(archives):
     if not counts:
         print("1..0 # SKIP no objdump for this architecture")
         return 0
-    print(f"1..{len(counts)}")
-    for number, (member, count) in enumerate(sorted(counts.items()), 1):
-        found = offences.get(member, [])
-        print(f"{'not ok' if found else 'ok'} {number} - {member}: {count} instructions")
-        for instruction in found[:3]:
-            print(f"# {instruction}")
-    return 1 if offences else 0
+    return report((f"{member}: {count} instructions", offences.get(member, [])[:3])
+                  for member, count in sorted(counts.items()))
 
 
 if __name__ == "__main__":

@@ -23,38 +23,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent),
+                str(Path(__file__).resolve().parents[1] / "support")]
 import fields  # noqa: E402
 import kotlin  # noqa: E402
 from kotlin import join, run  # noqa: E402
+from report import Report  # noqa: E402
 
 COMPLAINT = re.compile(r"WARNING in native method|FATAL ERROR in native method|Warning: SIGN|JNI local refs|"
                        r"WARNING: JNI|A fatal error has been detected")
 
 
-class Tap:
-    def __init__(self):
-        self.number, self.counts = 0, {"passed": 0, "failed": 0, "skipped": 0}
-
-    def check(self, what, why=""):
-        """Passed unless `why` says what went wrong."""
-        self.number += 1
-        self.counts["failed" if why else "passed"] += 1
-        print(f"{'not ok' if why else 'ok'} {self.number} - {what}", flush=True)
-        for line in why.splitlines()[:60]:
-            print("#   " + line, flush=True)
-        return not why
-
-    def end(self, summed):
-        print(f"1..{self.number}", flush=True)
-        if summed:
-            print("{passed} passed, {failed} failed, {skipped} skipped".format(**self.counts))
-        return 1 if self.counts["failed"] else 0
-
-
 class Run:
     def __init__(self, options, tools):
-        self.options, self.tools, self.tap = options, tools, Tap()
+        self.options, self.tools, self.tap = options, tools, Report()
         self.root = Path(options.source)
         self.work = Path(options.build).resolve() / "kotlin"
         self.classes = self.work / "classes"

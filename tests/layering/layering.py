@@ -7,6 +7,10 @@
 import os
 import re
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from report import report  # noqa: E402
 
 PUBLIC = "sdk/include/satchel.h"
 # folder: the folders it may include. Every folder may include itself and the public header, which
@@ -87,15 +91,8 @@ def check_folder(root, folder):
 
 
 def check_tree(root):
-    print(f"1..{len(ARROWS)}")
-    failed = False
-    for number, folder in enumerate(ARROWS, 1):
-        files, problems = check_folder(root, folder)
-        failed |= bool(problems)
-        print(f"{'not ok' if problems else 'ok'} {number} - {folder}: {files} files")
-        for problem in problems:
-            print("#   " + problem)
-    return 1 if failed else 0
+    checked = ((folder, check_folder(root, folder)) for folder in ARROWS)
+    return report((f"{folder}: {files} files", problems) for folder, (files, problems) in checked)
 
 
 def self_test():
@@ -130,14 +127,10 @@ def self_test():
         (PUBLIC, '"', "base/base.h", False),
         (PUBLIC, "<", "stdint.h", True),
     ]
-    print(f"1..{len(cases)}")
-    failed = False
-    for number, (path, bracket, target, allowed) in enumerate(cases, 1):
-        good = (judge(path, bracket, target, tree.__contains__) is None) == allowed
-        failed |= not good
-        verb = "may" if allowed else "may not"
-        print(f"{'ok' if good else 'not ok'} {number} - {path} {verb} include {bracket}{target}")
-    return 1 if failed else 0
+    return report(
+        (f"{path} {'may' if allowed else 'may not'} include {bracket}{target}",
+         "" if (judge(path, bracket, target, tree.__contains__) is None) == allowed else "wrong")
+        for path, bracket, target, allowed in cases)
 
 
 if __name__ == "__main__":

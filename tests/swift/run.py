@@ -25,11 +25,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent),
-                str(Path(__file__).resolve().parents[1] / "abi")]
+                str(Path(__file__).resolve().parents[1] / "abi"),
+                str(Path(__file__).resolve().parents[1] / "support")]
 import api  # noqa: E402
 import fields  # noqa: E402
 import header  # noqa: E402
 import privacy  # noqa: E402
+from report import Report  # noqa: E402
 
 CASE = re.compile(r"^\S+ Test (?P<name>.+?) (?:with \d+ test cases? )?"
                   r"(?P<how>passed|failed|skipped)\b")
@@ -38,29 +40,6 @@ RUN = re.compile(r"^\S+ Test run ")
 
 # The tests are Swift Testing's alone. XCTest, run beside it with nothing to do, leaks.
 WITHOUT_XCTEST = ["--disable-xctest"]
-
-
-class Tap:
-    def __init__(self):
-        self.number, self.counts = 0, {"passed": 0, "failed": 0, "skipped": 0}
-
-    def case(self, what, how, why=""):
-        """how: passed, failed or skipped."""
-        self.number += 1
-        self.counts[how] += 1
-        skip = f" # SKIP {why}" if how == "skipped" else ""
-        print(f"{'not ok' if how == 'failed' else 'ok'} {self.number} - {what}{skip}", flush=True)
-        for line in why.splitlines()[:60] if how == "failed" else []:
-            print("#   " + line, flush=True)
-
-    def check(self, what, why):
-        self.case(what, "failed" if why else "passed", why)
-
-    def end(self, summed):
-        print(f"1..{self.number}", flush=True)
-        if summed:
-            print("{passed} passed, {failed} failed, {skipped} skipped".format(**self.counts))
-        return 1 if self.counts["failed"] else 0
 
 
 def run(command, **options):
@@ -331,7 +310,7 @@ def main():
         path = Path(options.build) / "tests" / made
         if not getattr(options, name) and path.exists():
             setattr(options, name, path)
-    tap = Tap()
+    tap = Report()
     package = Package(options)
     why = package.install()
     tap.check("the library installs", why)
