@@ -220,6 +220,7 @@ struct chat_run {
 
 /* Records a failure with line and column, returns false. */
 bool sat_chat_fail(chat_run *run, satchel_status status, const char *format, ...) SAT_PRINTF(3, 4);
+bool sat_chat_no_memory(chat_run *run, size_t size); /* as well */
 /* Zeroed, or NULL after a failure. */
 void *sat_chat_alloc(chat_run *run, size_t count, size_t size) SAT_NODISCARD;
 /* Counts work that is not in proportion to what is allocated. */

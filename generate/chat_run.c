@@ -79,7 +79,7 @@ void *sat_chat_alloc(chat_run *run, size_t count, size_t size) {
     return memset(block, 0, bytes);
 }
 
-static bool out_of_memory(chat_run *run, size_t size) {
+bool sat_chat_no_memory(chat_run *run, size_t size) {
     run->status = sat_memory_fail(run->memory, size, run->error);
     return false;
 }
@@ -232,7 +232,7 @@ static bool open_loop(chat_run *run) {
         return false;
     if (!sat_grow(run->memory, (void **)&run->loops, &run->loop_capacity, run->loop_count + 1,
                   sizeof *run->loops))
-        return out_of_memory(run, run->loop_capacity * sizeof *run->loops);
+        return sat_chat_no_memory(run, run->loop_capacity * sizeof *run->loops);
     run->loops[run->loop_count++] = loop;
     return true;
 }
@@ -266,7 +266,7 @@ static chat_builder *builder(chat_run *run) {
 static bool capture(chat_run *run) {
     if (!sat_grow(run->memory, (void **)&run->builders, &run->builder_capacity,
                   run->builder_count + 1, sizeof *run->builders))
-        return out_of_memory(run, run->builder_capacity * sizeof *run->builders);
+        return sat_chat_no_memory(run, run->builder_capacity * sizeof *run->builders);
     run->builders[run->builder_count++] = (chat_builder){0};
     return true;
 }
@@ -595,8 +595,9 @@ bool sat_chat_execute(chat_run *run) {
     const sat_chat_template *chat = run->chat;
     run->stack = sat_alloc_array(run->memory, CHAT_STACK, sizeof *run->stack);
     run->frames = sat_alloc_array(run->memory, CHAT_FRAMES, sizeof *run->frames);
-    bool good = run->stack && run->frames ? capture(run)
-                                          : out_of_memory(run, CHAT_STACK * sizeof *run->stack);
+    bool good = run->stack && run->frames
+                    ? capture(run)
+                    : sat_chat_no_memory(run, CHAT_STACK * sizeof *run->stack);
     for (size_t next = 0; good;) {
         const chat_op *op = &chat->code[next++];
         run->at = op->at;
