@@ -476,7 +476,8 @@ static bool faulty_run(long at, bool memory, bool for_good, test_allocator *allo
         allocator->fail_at = (size_t)at;
     else
         files.fail_at = at;
-    files.for_good = allocator->fail_after = for_good;
+    files.for_good = for_good;
+    allocator->fail_after = for_good;
     size_t length = sat_prefix_load(prefix, sequence, tokens, LENGTH, NULL);
     assert_int_equal(length, sat_sequence_length(sequence));
     same_from(length, logits);
