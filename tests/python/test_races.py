@@ -11,6 +11,9 @@ import satchel
 
 TINY = os.environ.get("SATCHEL_TEST_GENERATOR")
 TIMES = 1000
+#: Bytes: what the last run leaves in a model differs from round to round. Half the rounds leaking anything
+#: would be more.
+SLACK = 4096
 
 
 class Endless:
@@ -80,7 +83,7 @@ class Races(support.FolderTest):
             del events
             if round == TIMES // 2:
                 before = self.held()
-        self.assertLessEqual(self.held(), before)
+        self.assertLessEqual(self.held(), before + SLACK)
 
     def test_left_streams(self):
         store, before = self.store(), 0
@@ -96,7 +99,7 @@ class Races(support.FolderTest):
             del events
             if round == TIMES // 2:
                 before = self.held()
-        self.assertLessEqual(self.held(), before)
+        self.assertLessEqual(self.held(), before + SLACK)
 
     def test_stores_closed_during_a_search(self):
         self.store().close()
@@ -113,7 +116,7 @@ class Races(support.FolderTest):
             self.assertTrue(store.closed)
             if round == TIMES // 2:
                 before = self.held()
-        self.assertLessEqual(self.held(), before)
+        self.assertLessEqual(self.held(), before + SLACK)
 
     def test_models_closed_while_a_stream_is_pulled(self):
         before = 0
@@ -127,7 +130,7 @@ class Races(support.FolderTest):
             del events
             if round == TIMES // 2:
                 before = self.held()
-        self.assertLessEqual(self.held(), before)
+        self.assertLessEqual(self.held(), before + SLACK)
 
 
 if __name__ == "__main__":

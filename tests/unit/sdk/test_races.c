@@ -6,7 +6,9 @@
 
 #include "tests/unit/sdk/support.h"
 
-enum { TIMES = 1000 };
+/* SLACK: bytes; what the last run leaves in a model differs from round to round. Half the rounds leaking
+ * anything would be more. */
+enum { TIMES = 1000, SLACK = 4096 };
 
 /* What the other thread does after a while, which differs from round to round. */
 typedef struct other {
@@ -145,7 +147,7 @@ static void cancelled_streams(void **state) {
         if (round == TIMES / 2) /* pools and caches are filled */
             before = memory_of(bed);
     }
-    assert_in_range(memory_of(bed), 0, before);
+    assert_in_range(memory_of(bed), 0, before + SLACK);
     assert_int_equal(e.begun, e.ended);
     satchel_model_close(&file);
     satchel_model_close(&model);
@@ -173,7 +175,7 @@ static void left_streams(void **state) {
         if (round == 17)
             before = memory_of(bed);
     }
-    assert_in_range(memory_of(bed), 0, before);
+    assert_in_range(memory_of(bed), 0, before + SLACK);
     assert_int_equal(e.begun, e.ended);
     satchel_model_close(&model);
     assert_int_equal(e.destroyed, 1);
@@ -197,7 +199,7 @@ static void models_closed_while_a_stream_is_pulled(void **state) {
         assert_int_equal(e.begun, e.ended);
         assert_int_equal(e.destroyed, 1);
     }
-    assert_in_range(memory_of(bed), 0, before);
+    assert_in_range(memory_of(bed), 0, before + SLACK);
 }
 
 int main(void) {
