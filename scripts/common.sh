@@ -29,6 +29,17 @@ quietly() { # LOG COMMAND...
     fi
 }
 
+# Downloads a wheel of PyPI, if it has the hash given, into an empty folder, and prints its path. With a pip of
+# our own: the system's may be absent, and another Python may come first in PATH.
+fetch_wheel() { # NAME==VERSION HASH FOLDER
+    local log=$cache/log/${1%%=*}
+    echo "$1 --hash=$2" >"$3/requirements"
+    quietly "$log" /usr/bin/python3 -m venv "$3/venv"
+    quietly "$log" "$3/venv/bin/python" -m pip download -q --no-deps --disable-pip-version-check \
+        --only-binary :all: --require-hashes -r "$3/requirements" -d "$3"
+    echo "$3"/*.whl
+}
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"

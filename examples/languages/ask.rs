@@ -1,7 +1,8 @@
 // Satchel from Rust, through the C ABI alone: stores a text, asks, prints the answer with its source.
 //
 //     rustc ask.rs -L FOLDER-OF-LIBSATCHEL -o ask && ./ask notes.satchel "When does the lease end?"
-use std::ffi::{c_char, c_void, CStr, CString};
+use std::ffi::{CStr, CString};
+use std::os::raw::{c_char, c_void};
 use std::{env, mem, process, ptr, slice, str};
 
 #[repr(C)]
@@ -79,12 +80,13 @@ fn check(status: i32, error: &Error) {
 fn main() {
     let arguments: Vec<CString> = env::args().map(|a| CString::new(a).unwrap()).collect();
     let (path, question) = (&arguments[1], &arguments[2]);
+    let id = CString::new("lease").unwrap();
     unsafe {
         let mut error: Error = mem::zeroed();
         let (mut context, mut store, mut stream) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         check(satchel_context_open(&mut context, ptr::null(), &mut error), &error);
         check(satchel_store_open(&mut store, context, path.as_ptr(), ptr::null(), &mut error), &error);
-        check(satchel_store_add_text(store, c"lease".as_ptr(), TEXT.as_ptr(), TEXT.len(), ptr::null(),
+        check(satchel_store_add_text(store, id.as_ptr(), TEXT.as_ptr(), TEXT.len(), ptr::null(),
                                      &mut error), &error);
         check(satchel_ask(&mut stream, store, question.as_ptr(), ptr::null(), &mut error), &error);
         loop {

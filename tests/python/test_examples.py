@@ -1,10 +1,8 @@
 """The C examples, built and run as their headers say, and the rule for hello."""
 import os
 import re
-import shutil
 import subprocess
 import unittest
-from pathlib import Path
 
 import support
 
@@ -14,8 +12,6 @@ READER = os.environ.get("SATCHEL_EXAMPLE_READER")
 GENERATE = os.environ.get("SATCHEL_EXAMPLE_GENERATE")
 GENERATOR = os.environ.get("SATCHEL_TEST_GENERATOR")
 SPLIT_ASK = os.environ.get("SATCHEL_EXAMPLE_SPLIT_ASK")
-LIBRARY = os.environ.get("SATCHEL_LIBRARY")
-RUSTC = shutil.which("rustc")
 
 SUBTITLES = """1
 00:00:01,000 --> 00:00:03,500
@@ -34,20 +30,6 @@ class Examples(support.FolderTest):
                              input=stdin, timeout=120)
         self.assertEqual(run.returncode, expect, run.stdout + run.stderr)
         return run.stdout
-
-    @unittest.skipUnless(RUSTC and LIBRARY, "no rustc here, or not started by meson")
-    def test_rust(self):
-        (self.folder / "libsatchel.so").symlink_to(LIBRARY)
-        source = support.ROOT / "examples" / "languages" / "ask.rs"
-        program = self.folder / "ask"
-        subprocess.run([RUSTC, "--edition", "2021", "-Dwarnings", "-L", str(self.folder), source,
-                        "-o", str(program)], check=True, timeout=120)
-        os.environ["LD_LIBRARY_PATH"] = str(Path(LIBRARY).parent)
-        self.addCleanup(os.environ.pop, "LD_LIBRARY_PATH")
-        answer = self.run_example(program, self.store_path, "When does the lease end?")
-        self.assertEqual(answer, "The lease of the flat ends in March. [lease, bytes 0-36]\n")
-        refused = self.run_example(program, self.store_path, "Which locomotive?")
-        self.assertEqual(refused, "The documents do not answer that.\n")
 
     def test_main_of_hello_has_at_most_12_lines(self):
         source = (support.ROOT / "examples" / "hello.c").read_text()
