@@ -37,6 +37,16 @@ class FileGenerator(unittest.TestCase):
         with self.assertRaises(ValueError):
             satchel.Model(TINY, kv_type="q3")
 
+    def test_adapters_with_scales_and_without(self):
+        with self.assertRaisesRegex(satchel.NotFound, "none.gguf"):
+            satchel.Model(TINY, adapters=["none.gguf"])
+        with self.assertRaisesRegex(satchel.NotFound, "none.gguf"):
+            satchel.Model(TINY, adapters=[("none.gguf", 0.5)])
+        with self.assertRaisesRegex(satchel.InvalidArgument, r"adapter_scales\[0\]"):
+            satchel.Model(TINY, adapters=[("none.gguf", float("nan"))])
+        with self.assertRaisesRegex(ValueError, "all adapters, or to none"):
+            satchel.Model(TINY, adapters=["none.gguf", ("none.gguf", 0.5)])
+
     def test_tokens_come_back(self):
         text = "hello world é <|im_end|> 日本\0!"
         ids = self.model.tokenize(text)

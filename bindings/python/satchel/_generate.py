@@ -190,8 +190,14 @@ def model_options(options: s.ModelOptions, context_tokens: Optional[int], kv_typ
     options.context_tokens = context_tokens or 0
     options.kv_type = k.KV.value(kv_type)
     options.chat_template = n.encode_z(chat_template, "chat_template")
-    pairs: List[Any] = [one if isinstance(one, tuple) else (one, 1.0) for one in adapters]
-    if pairs:
-        count = options.adapter_count = len(pairs)
-        options.adapters = (c_char_p * count)(*(os.fsencode(path) for path, _ in pairs))
-        options.adapter_scales = (c_float * count)(*(scale for _, scale in pairs))
+    if not adapters:
+        return
+    pairs: List[Any] = [one if isinstance(one, tuple) else (one, None) for one in adapters]
+    scales = [scale for _, scale in pairs if scale is not None]
+    # Without a scale the library's own counts, which it gives where no array stands.
+    if scales and len(scales) != len(pairs):
+        raise ValueError("give a scale to all adapters, or to none")
+    count = options.adapter_count = len(pairs)
+    options.adapters = (c_char_p * count)(*(os.fsencode(path) for path, _ in pairs))
+    if scales:
+        options.adapter_scales = (c_float * count)(*scales)

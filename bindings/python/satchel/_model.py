@@ -37,7 +37,8 @@ class Model(n.Closable):
         dimension: of encoders: vectors of their first so many values; None: of all.
         context_tokens: of decoders: room for prompt and answer; None: the file's, at most 8,192.
         kv_type: of decoders: how keys and values are held: "f16" (default), "q8_0" or "f32".
-        adapters: of decoders: LoRA adapters in GGUF: paths, or pairs of a path and a scale.
+        adapters: of decoders: LoRA adapters in GGUF: paths, or pairs of a path and a scale, which
+            all have or none.
         chat_template: of decoders: Jinja, instead of the file's own.
         warm: read all weights now, so that the first answer does not wait for storage.
         progress: called with a ProgressEvent now and then while warming.
