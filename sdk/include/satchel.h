@@ -660,8 +660,8 @@ typedef struct satchel_store_options {
 
 SATCHEL_API void satchel_store_options_init(satchel_store_options *options, size_t struct_size);
 
-/* Opens or creates a store: one SQLite file (and its -wal and -shm) at `path`. Many readers and one
- * writer, in one process or many. Errors: NOT_FOUND, NOT_A_STORE, TOO_NEW, DAMAGED, LOCKED,
+/* Opens or creates a store: one SQLite file (and its -wal and -shm) at `path`; a large one has a
+ * vector index beside it. Many readers and one writer, in one process or many. Errors: NOT_FOUND, NOT_A_STORE, TOO_NEW, DAMAGED, LOCKED,
  * PERMISSION, IO, DISK_FULL, UNSUPPORTED. A model other than the one the store's vectors were made
  * with is accepted: keywords serve, and satchel_store_maintain() embeds again. */
 SATCHEL_API satchel_status satchel_store_open(satchel_store *_Nullable *_Nonnull out,
@@ -756,8 +756,13 @@ SATCHEL_API satchel_status satchel_store_get_root(satchel_store *store, size_t i
                                                   int64_t *_Nullable documents,
                                                   satchel_error *_Nullable error);
 
-/* Embeds what is pending for at most budget_ms milliseconds (0: until done). *pending, if not NULL,
- * gets the number of chunks still to embed. NO_MODEL if the store has no model. */
+/* Does what was put off, for about budget_ms milliseconds (0: until all is done): cuts documents
+ * again that were cut for another model, embeds what is pending, keeps the vector index, merges
+ * away what was removed and gives free pages back. The index is a file PATH-index-NUMBER beside the
+ * store, made from about 100,000 vectors on and anew when a quarter of them has changed; what a
+ * call leaves of it the next goes on with. A sync ends with the same. *pending, if not NULL, gets
+ * the number of chunks still to embed; at 0 the index may still be unfinished, unless budget_ms
+ * was 0. Errors: NO_MODEL if the store has no model, READ_ONLY. */
 SATCHEL_API satchel_status satchel_store_maintain(satchel_store *store, int64_t budget_ms,
                                                   const satchel_cancel *_Nullable cancel,
                                                   int64_t *_Nullable pending,

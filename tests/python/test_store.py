@@ -5,10 +5,13 @@ import gc
 import os
 import pickle
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import unittest
+import unittest.mock
+from contextlib import closing
 
 import support
 import satchel
@@ -162,6 +165,20 @@ class Documents(WithStore):
         self.assertEqual((stats.chunks_pending, stats.chunks_embedded), (0, 1))
         self.assertTrue(stats.has_model)
         self.assertEqual(stats.dimension, 64)
+
+    def test_maintain_goes_on_after_the_embedding(self):
+        words = " ".join(f"word{i}" for i in range(700_000))
+        self.store.add_text("gone", words, defer=True)
+        self.store.remove("gone")
+        self.store.add_text("a", "The lease ends.")
+
+        def free_pages():
+            with closing(sqlite3.connect(self.store_path)) as file:
+                return file.execute("PRAGMA freelist_count").fetchone()[0]
+        self.assertGreater(free_pages(), 1000)
+        with unittest.mock.patch("satchel._store._SLICE_MS", 1):
+            self.assertEqual(self.store.maintain(), 0)
+        self.assertLess(free_pages(), 500)  # so few are kept for the next text
 
     def test_verify_and_backup(self):
         self.store.add_text("a", "The lease ends.")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Filter = Union[str, Mapping[str, Any], None]
 Bytes = Union[bytes, bytearray, memoryview]
 
-#: maintain() without a budget works in slices of this length, so that Ctrl-C gets its turn.
+#: maintain() without a budget embeds in slices of this length, so that Ctrl-C gets its turn.
 _SLICE_MS = 250
 
 
@@ -223,15 +223,22 @@ class Store(n.Closable):
 
     def maintain(self, budget_ms: Optional[int] = None, *,
                  cancel: Optional[Cancel] = None) -> int:
-        """Embeds what is pending, for at most budget_ms milliseconds; None: until all is done.
-        Returns how many passages are still pending."""
+        """Does what was put off, for about budget_ms milliseconds; None: until all is done: embeds
+        what is pending, keeps the vector index that a large store has beside it, and gives free
+        space back. A sync ends with the same.
+
+        Returns how many passages are still pending; at 0 the index may still be unfinished, if
+        time was short."""
         pending = c_int64()
+        milliseconds = _SLICE_MS if budget_ms is None else budget_ms
         while True:
             with self._handle as pointer, cancel_pointer(cancel) as stop:
-                n.call(n.library.satchel_store_maintain, pointer,
-                       _SLICE_MS if budget_ms is None else budget_ms, stop, byref(pending))
-            if budget_ms is not None or pending.value == 0:
+                n.call(n.library.satchel_store_maintain, pointer, milliseconds, stop,
+                       byref(pending))
+            if budget_ms is not None or milliseconds == 0:
                 return pending.value
+            if pending.value == 0:
+                milliseconds = 0  # what comes after embedding says nothing of what is left
 
     # ------------------------------------------------------------ passages and answers out
 

@@ -246,10 +246,11 @@ public final class Store: Sendable, Callable {
         sync(path: try Satchel.path(of: folder), options: options)
     }
 
-    /// Embeds what is pending.
+    /// Does what was put off: embeds what is pending, keeps the vector index that a large store has beside it, and
+    /// gives free space back. A sync ends with the same.
     ///
-    /// - Parameter milliseconds: Stops after so long; `nil`: when all is done.
-    /// - Returns: How many passages are still pending.
+    /// - Parameter milliseconds: Stops after so long, and the next call goes on; `nil`: when all is done.
+    /// - Returns: How many passages are still pending. At 0 the index may still be unfinished, if time was short.
     @discardableResult
     public func maintain(milliseconds: Int? = nil) async throws -> Int {
         try await call { store, cancel in

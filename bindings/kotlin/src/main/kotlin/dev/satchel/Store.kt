@@ -143,7 +143,11 @@ public class Store private constructor(
         }
     }
 
-    /** Embeds what has no vector yet, for at most [budgetMillis]; gives the chunks that are left. */
+    /**
+     * Does what was put off, for about [budgetMillis] or until all is done: embeds what has no vector yet, keeps the
+     * vector index that a large store has beside it, and gives free space back. A sync ends with the same. Gives the
+     * chunks that are left to embed; at 0 the index may still be unfinished, if time was short.
+     */
     public suspend fun maintain(budgetMillis: Long? = null): Long = Work.run { maintainBlocking(budgetMillis, it) }
 
     /** As [maintain], blocking. */
