@@ -307,16 +307,30 @@ satchel_status sat_store_root(sat_store *store, size_t index, char *name, size_t
     return status;
 }
 
-static int64_t file_bytes(const sat_store *store, const char *end) {
-    sat_buffer path;
+/* 0: there is none. */
+static int64_t file_bytes(const sat_store *store, const sat_buffer *path) {
     sat_file_info info = {0};
     const satchel_context *context = store->context;
-    sat_buffer_init(&path, store->memory);
-    if (!sat_buffer_append_text(&path, store->path) || !sat_buffer_append_text(&path, end) ||
-        context->files->stat(context->files_user, path.data, true, &info) != 0)
-        info.size = 0;
-    sat_buffer_free(&path);
+    if (path->failed || context->files->stat(context->files_user, path->data, true, &info) != 0)
+        return 0;
     return (int64_t)info.size;
+}
+
+/* The store, its log, and its vector index. */
+static int64_t all_bytes(const sat_store *store, const sat_index_row *index) {
+    sat_buffer path;
+    sat_buffer_init(&path, store->memory);
+    sat_buffer_append_text(&path, store->path);
+    int64_t bytes = file_bytes(store, &path);
+    sat_buffer_append_text(&path, "-wal");
+    bytes += file_bytes(store, &path);
+    sat_buffer_clear(&path);
+    if (index->hash) {
+        sat_index_path(store, index->number, &path);
+        bytes += file_bytes(store, &path);
+    }
+    sat_buffer_free(&path);
+    return bytes;
 }
 
 static satchel_status read_stats(sat_connection *reader, satchel_store_stats *stats,
@@ -347,16 +361,19 @@ static satchel_status read_stats(sat_connection *reader, satchel_store_stats *st
 satchel_status sat_store_stats(sat_store *store, satchel_store_stats *stats, satchel_error *error) {
     *stats = (satchel_store_stats){.format_version = SAT_FORMAT_VERSION};
     sat_connection *reader;
+    sat_index_row index;
     satchel_status status = sat_reader_begin(store, NULL, &reader, error);
     if (status)
         return status;
     status = read_stats(reader, stats, error);
+    if (!status)
+        status = sat_index_read(reader, &index, error);
     sat_reader_end(reader);
     if (status) {
         *stats = (satchel_store_stats){0};
         return status;
     }
-    stats->file_bytes = file_bytes(store, "") + file_bytes(store, "-wal");
+    stats->file_bytes = all_bytes(store, &index);
     if (store->embedder) {
         stats->has_model = 1;
         stats->dimension = store->embedder->dimension;

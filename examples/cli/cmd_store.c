@@ -199,7 +199,7 @@ int cmd_stats(struct cli *cli) {
     } else {
         char text[16], file[16];
         printf("documents  %" PRId64 "\n", stats.documents);
-        printf("text       %s, in a file of %s\n", human_bytes(text, (double)stats.text_bytes),
+        printf("text       %s, in files of %s\n", human_bytes(text, (double)stats.text_bytes),
                human_bytes(file, (double)stats.file_bytes));
         printf("chunks     %" PRId64, stats.chunks);
         if (stats.has_model)

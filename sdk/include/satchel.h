@@ -774,7 +774,7 @@ typedef struct satchel_store_stats {
     int64_t chunks_embedded; /* with the model the store was opened with */
     int64_t chunks_pending;  /* without, while a model is given */
     int64_t text_bytes;
-    int64_t file_bytes; /* store and -wal */
+    int64_t file_bytes; /* store, -wal and vector index */
     int64_t failures;   /* files that could not be read at the last sync */
     int32_t format_version;
     int32_t has_model;

@@ -163,7 +163,7 @@ class Stats:
     chunks_embedded: int
     chunks_pending: int
     text_bytes: int
-    file_bytes: int
+    file_bytes: int  #: of the store, its journal and its vector index
     failures: int
     format_version: int
     has_model: bool

@@ -278,6 +278,28 @@ static void a_missing_file_is_made_anew(void **state) {
     index_expect_served(f);
 }
 
+static int64_t size_of(const char *path) {
+    struct stat info;
+    return stat(path, &info) ? 0 : (int64_t)info.st_size;
+}
+
+static void stats_count_its_file(void **state) {
+    fixture *f = index_ready(state);
+    satchel_store_stats before, after;
+    char path[256], log[256];
+    index_maintain(f);
+    index_path(f, path);
+    snprintf(log, sizeof log, "%s-wal", f->store_path);
+    fixture_fine(f, sat_store_stats(f->store, &after, &f->error));
+    int64_t index = size_of(path);
+    assert_true(index > INDEX_DOCUMENTS * INDEX_CHUNKS * 32);
+    assert_int_equal(after.file_bytes, size_of(f->store_path) + size_of(log) + index);
+    before = after;
+    assert_int_equal(remove(path), 0);
+    fixture_fine(f, sat_store_stats(f->store, &after, &f->error));
+    assert_int_equal(after.file_bytes, before.file_bytes - index);
+}
+
 static void another_model_does_not_use_it(void **state) {
     fixture *f = index_ready(state);
     index_maintain(f);
@@ -493,6 +515,7 @@ int main(void) {
         TEST(another_handle_takes_the_new_one),
         TEST(searches_go_on_while_it_is_made),
         TEST(a_missing_file_is_made_anew),
+        TEST(stats_count_its_file),
         TEST(another_model_does_not_use_it),
         TEST(read_only_handles_use_it),
         TEST(backups_go_without),

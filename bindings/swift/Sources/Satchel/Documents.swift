@@ -51,7 +51,7 @@ public struct StoreStats: Sendable, Hashable {
     public let chunksPending: Int
     /// Text in bytes of UTF-8.
     public let textBytes: Int
-    /// Size of the files.
+    /// Size of the store, its journal and its vector index.
     public let fileBytes: Int
     /// Files that could not be read at the last sync.
     public let failures: Int

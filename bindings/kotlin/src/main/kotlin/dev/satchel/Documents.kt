@@ -108,7 +108,7 @@ public class StoreStats internal constructor(reply: Reply) {
     public val chunksPending: Long = reply.long()
     public val textBytes: Long = reply.long()
 
-    /** Of the store and its journal. */
+    /** Of the store, its journal and its vector index. */
     public val fileBytes: Long = reply.long()
 
     /** Files that the last sync could not read. */
