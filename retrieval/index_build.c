@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "cluster/cluster.h"
+#include "retrieval/generation_write.h"
 #include "retrieval/index.h"
 
 /* Rows of the sample per list, and iterations: with twice as many of either, recall is the same
@@ -30,8 +31,6 @@
 /* Rows that tell the ranges of coordinates. */
 #define RANGE_ROWS ((size_t)10000)
 #define BLOCK_BYTES ((size_t)32 << 20)
-/* Read back at once, or one list if that is larger. */
-#define SEAL_BYTES ((size_t)16 << 20)
 #define SEED 1
 
 enum stage { GATHER, CLUSTER, LABEL, OPEN, ENCODE, SEAL, DONE };
@@ -55,17 +54,12 @@ struct sat_index_build {
     float *scale;        /* (info.sample_count, dimension) */
 
     sat_ivf *ivf;
-    sat_ivf_list *table; /* (lists) */
-    uint64_t *filled;    /* (lists) rows written */
+    sat_generation_writer file;
 
     float *block; /* (block_rows, dimension) */
     uint8_t *missing;
     int64_t *numbers;
     size_t block_rows;
-
-    sat_buffer path; /* the file's temporary name */
-    int fd;          /* -1: not open */
-    bool created;
 };
 
 const sat_index_row *sat_index_build_before(const sat_index_build *build) {
@@ -77,7 +71,7 @@ const sat_index_row *sat_index_build_made(const sat_index_build *build) {
 }
 
 const char *sat_index_build_file(const sat_index_build *build) {
-    return build->path.data;
+    return build->file.path.data;
 }
 
 static void drop_block(sat_index_build *b) {
@@ -96,11 +90,7 @@ void sat_index_build_close(sat_index_build **handle) {
         return;
     *handle = NULL;
     sat_memory *memory = b->store->memory;
-    const satchel_context *context = b->store->context;
-    if (b->fd >= 0)
-        context->files->close(context->files_user, b->fd);
-    if (b->created)
-        context->files->remove(context->files_user, b->path.data);
+    sat_generation_writer_close(&b->file);
     drop_block(b);
     sat_free(memory, b->keys);
     sat_free(memory, b->labels);
@@ -109,9 +99,6 @@ void sat_index_build_close(sat_index_build **handle) {
     sat_free(memory, b->scale_rows);
     sat_free_aligned(memory, b->scale);
     sat_ivf_close(&b->ivf);
-    sat_free(memory, b->table);
-    sat_free(memory, b->filled);
-    sat_buffer_free(&b->path);
     sat_free(memory, b);
 }
 
@@ -183,13 +170,11 @@ static satchel_status make_room(sat_index_build *b, satchel_error *error) {
         return sat_memory_fail(memory, bytes, error);
     b->centroids = sat_alloc_aligned(memory, lists * row);
     b->labels = sat_alloc_array(memory, b->info.rows, sizeof *b->labels);
-    b->table = sat_calloc(memory, lists, sizeof *b->table);
-    b->filled = sat_calloc(memory, lists, sizeof *b->filled);
     b->scale_rows = sat_alloc_array(memory, SCALE_ROWS, sizeof *b->scale_rows);
     b->scale = sat_alloc_aligned(memory, SCALE_ROWS * row);
-    if (!b->centroids || !b->labels || !b->table || !b->filled || !b->scale_rows || !b->scale)
+    if (!b->centroids || !b->labels || !b->scale_rows || !b->scale)
         return sat_memory_fail(memory, lists * row, error);
-    return SATCHEL_OK;
+    return sat_generation_writer_open(&b->file, b->store->context, &b->info, error);
 }
 
 satchel_status sat_index_build_begin(sat_index_build **out, sat_index *index,
@@ -202,12 +187,10 @@ satchel_status sat_index_build_begin(sat_index_build **out, sat_index *index,
         return sat_memory_fail(store->memory, sizeof *b, error);
     b->index = index;
     b->store = store;
-    b->fd = -1;
     b->before = *before;
     b->info.number = before->number + 1;
     b->info.dimension = (size_t)store->embedder->dimension;
     b->info.fingerprint = sat_digest_of(store->fingerprint, strlen(store->fingerprint));
-    sat_buffer_init(&b->path, store->memory);
     satchel_status status = read_snapshot(b, cancel, error);
     if (!status && b->info.rows == 0)
         status = sat_fail(error, SATCHEL_BUSY, "the vectors have gone meanwhile");
@@ -378,56 +361,6 @@ static satchel_status label(sat_index_build *b, const satchel_cancel *cancel,
 
 /* ------------------------------------------------------------------ open */
 
-static satchel_status write_at(sat_index_build *b, const void *data, size_t size, uint64_t at,
-                               satchel_error *error) {
-    const satchel_context *context = b->store->context;
-    int failed = context->files->write_at(context->files_user, b->fd, data, size, at);
-    return failed
-               ? sat_fail_errno(error, failed, "cannot write the vector index '%s'", b->path.data)
-               : SATCHEL_OK;
-}
-
-static satchel_status write_section(sat_index_build *b, int kind, const void *data,
-                                    satchel_error *error) {
-    b->info.sections[kind].hash =
-        sat_hash64(data, (size_t)b->info.sections[kind].size, (uint64_t)kind);
-    return write_at(b, data, (size_t)b->info.sections[kind].size, b->info.sections[kind].offset,
-                    error);
-}
-
-static satchel_status create_file(sat_index_build *b, satchel_error *error) {
-    const satchel_context *context = b->store->context;
-    uint8_t random[6];
-    char hex[2 * sizeof random + 1];
-    sqlite3_randomness(sizeof random, random);
-    sat_hex(hex, random, sizeof random);
-    sat_buffer_clear(&b->path);
-    sat_index_path(b->store, b->info.number, &b->path);
-    sat_buffer_append_format(&b->path, ".%s.tmp", hex);
-    if (b->path.failed)
-        return sat_memory_fail(b->store->memory, 64, error);
-    int failed = context->files->open(context->files_user, b->path.data, SAT_OPEN_CREATE, &b->fd);
-    if (failed) {
-        b->fd = -1;
-        return sat_fail_errno(error, failed, "cannot make the vector index '%s'", b->path.data);
-    }
-    b->created = true;
-    return SATCHEL_OK;
-}
-
-/* Each list's place in the file. */
-static bool place_lists(sat_index_build *b) {
-    uint64_t at = 0;
-    for (size_t i = 0; i < b->info.rows; i++)
-        b->table[b->labels[i]].rows++;
-    for (size_t i = 0; i < b->info.lists; i++) {
-        b->table[i].offset = at;
-        at += sat_generation_list_size(b->table[i].rows, b->info.dimension);
-    }
-    b->info.sections[SAT_SECTION_LISTS].size = at;
-    return sat_generation_lay_out(&b->info);
-}
-
 static satchel_status write_sample(sat_index_build *b, satchel_error *error) {
     sat_buffer sample;
     uint64_t count = b->info.sample_count;
@@ -438,7 +371,7 @@ static satchel_status write_sample(sat_index_build *b, satchel_error *error) {
                       b->info.sample_count * b->info.dimension * sizeof *b->scale);
     satchel_status status =
         sample.failed ? sat_memory_fail(b->store->memory, SCALE_ROWS * b->info.dimension * 4, error)
-                      : write_section(b, SAT_SECTION_SAMPLE, sample.data, error);
+                      : sat_generation_write(&b->file, SAT_SECTION_SAMPLE, sample.data, error);
     sat_buffer_free(&sample);
     return status;
 }
@@ -449,23 +382,31 @@ static satchel_status write_ranges(sat_index_build *b, satchel_error *error) {
         return sat_memory_fail(b->store->memory, 2 * b->info.dimension * sizeof *ranges, error);
     satchel_status status = sat_ivf_ranges(b->ivf, ranges, error);
     if (!status)
-        status = write_section(b, SAT_SECTION_RANGES, ranges, error);
+        status = sat_generation_write(&b->file, SAT_SECTION_RANGES, ranges, error);
     sat_free(b->store->memory, ranges);
     return status;
 }
 
+static satchel_status create_file(sat_index_build *b, satchel_error *error) {
+    sat_buffer path;
+    sat_buffer_init(&path, b->store->memory);
+    satchel_status status = sat_index_path(b->store, b->info.number, &path)
+                                ? sat_generation_create(&b->file, path.data, b->labels, error)
+                                : sat_memory_fail(b->store->memory, 64, error);
+    sat_buffer_free(&path);
+    return status;
+}
+
 static satchel_status open_file(sat_index_build *b, satchel_error *error) {
-    if (!place_lists(b))
-        return sat_memory_fail(b->store->memory, SIZE_MAX, error);
     satchel_status status = create_file(b, error);
     if (!status)
-        status = write_section(b, SAT_SECTION_KEYS, b->keys, error);
+        status = sat_generation_write(&b->file, SAT_SECTION_KEYS, b->keys, error);
     if (!status)
-        status = write_section(b, SAT_SECTION_LABELS, b->labels, error);
+        status = sat_generation_write(&b->file, SAT_SECTION_LABELS, b->labels, error);
     if (!status)
         status = write_sample(b, error);
     if (!status)
-        status = write_section(b, SAT_SECTION_CENTROIDS, b->centroids, error);
+        status = sat_generation_write(&b->file, SAT_SECTION_CENTROIDS, b->centroids, error);
     if (!status)
         status = write_ranges(b, error);
     b->next = 0;
@@ -475,108 +416,30 @@ static satchel_status open_file(sat_index_build *b, satchel_error *error) {
 
 /* ------------------------------------------------------------------ encode */
 
-static satchel_status place_rows(void *user, size_t list, const uint8_t *codes,
-                                 const int32_t *numbers, size_t count, satchel_error *error) {
-    sat_index_build *b = user;
-    const sat_ivf_list *entry = &b->table[list];
-    size_t dimension = b->info.dimension;
-    uint64_t filled = b->filled[list];
-    if (count > entry->rows - filled)
-        return sat_fail(error, SATCHEL_INTERNAL, "a list has more rows than were counted");
-    uint64_t begin = b->info.sections[SAT_SECTION_LISTS].offset + entry->offset;
-    uint64_t numbers_at = begin + sat_generation_numbers_at(entry->rows, dimension);
-    b->filled[list] += count;
-    satchel_status status =
-        write_at(b, codes, count * dimension, begin + filled * dimension, error);
-    if (!status)
-        status = write_at(b, numbers, count * sizeof *numbers,
-                          numbers_at + filled * sizeof *numbers, error);
-    return status;
-}
-
 static satchel_status encode(sat_index_build *b, const satchel_cancel *cancel,
                              satchel_error *error) {
     size_t count = block_count(b, b->info.rows);
     satchel_status status = read_rows(b, b->next, NULL, count, cancel, error);
     if (!status)
         status = sat_ivf_encode(b->ivf, b->block, b->labels + b->next, (int32_t)b->next, count,
-                                place_rows, b, error);
+                                sat_generation_write_rows, &b->file, error);
     if (status)
         return status;
     b->next += count;
     if (b->next == b->info.rows) {
         drop_block(b);
-        b->next = 0;
         b->stage = SEAL;
     }
     return SATCHEL_OK;
 }
 
-/* ------------------------------------------------------------------ seal */
-
-static satchel_status hash_list(sat_index_build *b, int fd, size_t list, sat_buffer *buffer,
-                                satchel_error *error) {
-    const satchel_context *context = b->store->context;
-    size_t done = 0,
-           size = (size_t)sat_generation_list_size(b->table[list].rows, b->info.dimension);
-    uint64_t at = b->info.sections[SAT_SECTION_LISTS].offset + b->table[list].offset;
-    sat_buffer_clear(buffer);
-    if (!sat_buffer_reserve(buffer, size + 1))
-        return sat_memory_fail(b->store->memory, size, error);
-    int failed = context->files->read_at(context->files_user, fd, buffer->data, size, at, &done);
-    if (failed)
-        return sat_fail_errno(error, failed, "cannot read the vector index '%s'", b->path.data);
-    if (done < size)
-        return sat_fail(error, SATCHEL_IO, "the vector index '%s' became shorter", b->path.data);
-    b->table[list].hash = sat_hash64(buffer->data, size, list);
-    return SATCHEL_OK;
-}
-
-/* Reads back what was written: the hashes are those of what the file holds. */
-static satchel_status hash_lists(sat_index_build *b, satchel_error *error) {
-    const satchel_context *context = b->store->context;
-    uint64_t done = 0;
-    satchel_status status = SATCHEL_OK;
-    sat_buffer buffer;
-    int fd;
-    int failed = context->files->open(context->files_user, b->path.data, SAT_OPEN_READ, &fd);
-    if (failed)
-        return sat_fail_errno(error, failed, "cannot open the vector index '%s'", b->path.data);
-    sat_buffer_init(&buffer, b->store->memory);
-    for (; b->next < b->info.lists && done < SEAL_BYTES && !status; b->next++) {
-        done += sat_generation_list_size(b->table[b->next].rows, b->info.dimension);
-        status = hash_list(b, fd, b->next, &buffer, error);
-    }
-    sat_buffer_free(&buffer);
-    context->files->close(context->files_user, fd);
-    return status;
-}
-
-static satchel_status close_file(sat_index_build *b, satchel_error *error) {
-    const satchel_context *context = b->store->context;
-    uint8_t header[SAT_GENERATION_HEADER];
-    satchel_status status = write_section(b, SAT_SECTION_TABLE, b->table, error);
-    if (status)
-        return status;
-    b->made = (sat_index_row){b->info.number, sat_generation_header(&b->info, header)};
-    status = write_at(b, header, sizeof header, 0, error);
-    if (status)
-        return status;
-    int failed = context->files->sync(context->files_user, b->fd);
-    int closed = context->files->close(context->files_user, b->fd);
-    b->fd = -1;
-    failed = failed ? failed : closed;
-    if (failed)
-        return sat_fail_errno(error, failed, "cannot write the vector index '%s' to disk",
-                              b->path.data);
-    b->stage = DONE;
-    return SATCHEL_OK;
-}
-
 static satchel_status seal(sat_index_build *b, satchel_error *error) {
-    satchel_status status = hash_lists(b, error);
-    if (!status && b->next == b->info.lists)
-        status = close_file(b, error);
+    bool finished;
+    satchel_status status = sat_generation_seal(&b->file, &finished, &b->made.hash, error);
+    if (finished) {
+        b->made.number = b->info.number;
+        b->stage = DONE;
+    }
     return status;
 }
 
