@@ -13,9 +13,8 @@ satchel_status sat_generation_writer_open(sat_generation_writer *w, satchel_cont
     sat_buffer_init(&w->path, memory);
     w->table = sat_calloc(memory, info->lists, sizeof *w->table);
     w->filled = sat_calloc(memory, info->lists, sizeof *w->filled);
-    return w->table && w->filled
-               ? SATCHEL_OK
-               : sat_memory_fail(memory, info->lists * sizeof *w->table, error);
+    return w->table && w->filled ? SATCHEL_OK
+                                 : sat_memory_fail(memory, info->lists * sizeof *w->table, error);
 }
 
 void sat_generation_writer_close(sat_generation_writer *w) {
@@ -81,7 +80,8 @@ satchel_status sat_generation_write(sat_generation_writer *w, int kind, const vo
 }
 
 satchel_status sat_generation_write_rows(void *user, size_t list, const uint8_t *codes,
-                                 const int32_t *numbers, size_t count, satchel_error *error) {
+                                         const int32_t *numbers, size_t count,
+                                         satchel_error *error) {
     sat_generation_writer *w = user;
     const sat_ivf_list *entry = &w->table[list];
     size_t dimension = w->info->dimension;

@@ -8,8 +8,8 @@
 #include "retrieval/generation.h"
 
 typedef struct sat_generation_writer {
-    satchel_context *context; /* NULL: was never opened */
-    sat_memory *memory; /* the context's */
+    satchel_context *context;  /* NULL: was never opened */
+    sat_memory *memory;        /* the context's */
     sat_generation_info *info; /* the caller's */
     sat_ivf_list *table;       /* (lists) */
     uint64_t *filled;          /* (lists) rows written */
