@@ -360,6 +360,7 @@ const chat_native *sat_chat_filter(const char *name, size_t length);
 const chat_native *sat_chat_sequence_filter(const char *name, size_t length);
 const chat_native *sat_chat_test(const char *name, size_t length);
 const chat_native *sat_chat_global(const char *name, size_t length);
+const chat_native *sat_chat_text_method(const char *name, size_t length);
 /* The method of such a value; a native without function is Python's, and not in the subset. */
 const chat_native *sat_chat_method(chat_kind kind, const char *name, size_t length);
 /* One of the names in a list parted by spaces. */
