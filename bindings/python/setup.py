@@ -1,5 +1,5 @@
-"""Puts libsatchel into the wheel. Nothing is compiled here: the library is the one that meson built,
-or the one SATCHEL_LIBRARY names."""
+"""Puts libsatchel into the wheel, and beside it the binding's compiled part where that was built. Nothing is
+compiled here: they are what meson built, or what lies at SATCHEL_LIBRARY."""
 
 import os
 import re
@@ -17,6 +17,7 @@ except ImportError:  # setuptools before 70.1
 
 HERE = Path(__file__).resolve().parent
 NAME = "libsatchel.dylib" if sys.platform == "darwin" else "libsatchel.so"
+FAST = "_fast.abi3.so"
 
 
 def library():
@@ -39,7 +40,11 @@ def version():
 class BuildWithLibrary(build_py):
     def run(self):
         super().run()
-        shutil.copyfile(library(), Path(self.build_lib) / "satchel" / NAME)
+        package = Path(self.build_lib) / "satchel"
+        shutil.copyfile(library(), package / NAME)
+        fast = library().parent / "bindings" / "python" / FAST
+        if fast.is_file():
+            shutil.copyfile(fast, package / FAST)
 
 
 class PlatformWheel(bdist_wheel):

@@ -40,16 +40,20 @@ class Wheel(support.FolderTest):
             archive.extractall(installed)
         self.assertIn("satchel/py.typed", names)
         self.assertIn("satchel/libsatchel.so", names)
+        fast = os.environ.get("SATCHEL_TEST_FAST") == "yes"
+        self.assertEqual("satchel/_fast.abi3.so" in names, fast)
         clean = {name: value for name, value in os.environ.items() if name != "SATCHEL_LIBRARY"}
         clean["PYTHONPATH"] = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
         program = ("import satchel; print(satchel.library_path); "
                    "s = satchel.Store('t.satchel'); s.add_text('a', 'The lease ends.'); "
-                   "print(s.search('lease')[0].document_id)")
+                   "print(s.search('lease')[0].document_id); "
+                   "print(getattr(satchel._hits._fast, '__file__', None))")
         run = subprocess.run([sys.executable, "-c", program], cwd=self.folder, env=clean,
                              check=True, capture_output=True, text=True)
-        path, document = run.stdout.split()
+        path, document, compiled = run.stdout.split()
         self.assertTrue(path.startswith(str(installed)), path)
         self.assertEqual(document, "a")
+        self.assertEqual(compiled, str(installed / "satchel" / "_fast.abi3.so") if fast else "None")
 
 
 class Lookup(support.FolderTest):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Option
 
 from . import _constants as k
 from . import _native as n
+from . import _hits
 from . import _stream
 from . import _structs as s
 from . import _types as t
@@ -42,7 +43,7 @@ def language(options: s.AskOptions, generator: Optional[Model], history: History
         if generate is not None:
             known = generate._struct()
             if generate.cancel is not None:
-                known.cancel = held.enter_context(cancel_pointer(generate.cancel)).value
+                known.cancel = held.enter_context(generate.cancel._handle).value
             options.generate = ctypes.pointer(known)
         if generator is not None:
             options.generator = held.enter_context(generator._handle).value
@@ -78,13 +79,13 @@ class Prepared(n.Closable):
         with self._handle as held:
             n.call(n.library.satchel_prepared_get_info, held, byref(info), ctypes.sizeof(info))
             self.messages = json.loads(s.counted(info.messages, info.messages_length))
-            self.hits = _stream.read_hits(n.library.satchel_prepared_results(held), count)
+            self.hits = _hits.read_hits(n.library.satchel_prepared_results(held), count)
             self.passages = []
             for number in range(1, info.passages + 1):
                 n.call(n.library.satchel_prepared_get_passage, held, number, byref(passage),
                        ctypes.sizeof(passage))
                 self.passages.append(t.Passage(number, self.hits[passage.hit],
-                                               _stream.read_range(passage.range)))
+                                               _hits.read_range(passage.range)))
         self.prompt_tokens = info.prompt_tokens
         self.refused = k.REASON.name(info.refused) if info.refused else None
         self.confidence = info.confidence

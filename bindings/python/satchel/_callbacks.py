@@ -11,7 +11,8 @@ import inspect
 import itertools
 import json
 from ctypes import byref, c_void_p
-from typing import Any, Dict, Iterable, List, Optional, Protocol, Sequence, Union, runtime_checkable
+from typing import (Any, Callable, Dict, Iterable, List, Optional, Protocol, Sequence, Union,
+                    runtime_checkable)
 
 import numpy as np
 
@@ -222,7 +223,8 @@ class _GeneratorBridge:
         try:
             request = given.contents
             cancel = request.cancel
-            more = {"options": lambda: _generate.read_options(request.options.contents),
+            more: Dict[str, Callable[[], Any]] = {
+                    "options": lambda: _generate.read_options(request.options.contents),
                     "max_tokens": lambda: request.max_tokens,
                     "cancelled": lambda: lambda: bool(n.library.satchel_cancel_fired(cancel))}
             messages = json.loads(s.counted(request.messages, request.messages_length))
@@ -245,7 +247,7 @@ class _GeneratorBridge:
                     length[0] = 0
                     return _OK
                 run.piece = piece.encode("utf-8", "replace")
-            text[0] = ctypes.cast(run.piece, c_void_p).value
+            text[0] = ctypes.cast(ctypes.c_char_p(run.piece), c_void_p).value
             length[0] = len(run.piece)
             return _OK
         except BaseException as raised:

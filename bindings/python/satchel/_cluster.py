@@ -111,7 +111,7 @@ def kmeans(x: Points, k: Optional[int] = None, init: "Union[str, np.ndarray, Non
         if given.shape != (k, points.dimension):
             raise ValueError(f"init has shape {given.shape}; must be ({k}, {points.dimension})")
         options.initial = given.ctypes.data
-    elif init is not None:
+    elif isinstance(init, str):
         options.init = _init(init)
     _check_k(k)
     # Larger than N is an error, which the library words; until then it needs no room.

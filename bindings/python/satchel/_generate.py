@@ -14,7 +14,8 @@ from . import _native as n
 from . import _structs as s
 from . import _types as t
 from ._context import Cancel
-from ._stream import Events, or_none
+from ._stream import Events
+from ._structs import or_none
 
 Message = Mapping[str, Any]
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import importlib
+import importlib.util
 import os
 import sys
 import threading
 import weakref
 from ctypes import POINTER, byref, c_char_p, c_float, c_int32, c_int64, c_size_t, c_uint64, c_void_p
 from pathlib import Path
-from typing import Any, Callable, List, Optional, TypeVar
+from threading import get_ident
+from typing import Any, Callable, List, Optional, TypeVar, overload
 
 from . import _structs as s
 from .errors import BY_STATUS, Busy, Closed, InvalidText, SatchelError
@@ -53,6 +56,25 @@ def _load() -> "tuple[ctypes.CDLL, str]":
 
 
 library, library_path = _load()
+
+
+def extension(name: str) -> Any:
+    """A compiled module of this package; None where none was built. In a checkout it lies in the build
+    folder, beside the library."""
+    try:
+        return importlib.import_module(f"satchel.{name}")
+    except ImportError:
+        built = Path(library_path).parent / "bindings" / "python" / f"{name}.abi3.so"
+    spec = importlib.util.spec_from_file_location(f"satchel.{name}", built)
+    if spec is None or spec.loader is None or not built.is_file():
+        return None
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except ImportError:
+        return None  # of another kind of Python
+    return module
+
 
 _handle = c_void_p
 _handle_out = POINTER(c_void_p)
@@ -184,13 +206,6 @@ _declare("satchel_gguf_get_key", _status, _handle, c_size_t, c_size_t, POINTER(s
 _declare("satchel_gguf_get_tensor", _status, _handle, c_size_t, POINTER(s.GgufTensor), c_size_t,
          _error)
 
-# Hits and their matches are read from memory by hundreds: giving up the interpreter's lock for that,
-# and having arguments converted, takes longer than the reading. Arguments must be of ctypes.
-_quick = ctypes.PyDLL(None, handle=library._handle)
-results_get = _quick.satchel_results_get
-results_get_match = _quick.satchel_results_get_match
-results_get.restype = results_get_match.restype = _status
-
 # ---------------------------------------------------------------- errors
 
 #: What a Python callback raised while this thread was inside the library: callbacks run on the
@@ -203,6 +218,12 @@ def call(function: Callable[..., int], *arguments: Any) -> None:
     error = s.Error()
     pending.raised = None
     status = function(*arguments, byref(error))
+    if status or pending.raised is not None:
+        settle(status, error.message, error.os_code)
+
+
+def settle(status: int, message: bytes, os_code: int) -> None:
+    """Raises what a call has reported, or what a callback raised inside it."""
     raised: Optional[BaseException] = pending.raised
     if raised is not None:
         pending.raised = None
@@ -212,7 +233,7 @@ def call(function: Callable[..., int], *arguments: Any) -> None:
         return
     name = s.string(library.satchel_status_name(status))
     kind = BY_STATUS.get(name, SatchelError)
-    problem = kind(s.string(error.message), status, name, error.os_code)
+    problem = kind(s.string(message), status, name, os_code)
     raise problem from raised
 
 
@@ -226,19 +247,26 @@ def new(kind: Any, init: str) -> Any:
 def encode(text: str, what: str) -> bytes:
     """UTF-8 of a string that may hold NUL."""
     try:
-        return text.encode("utf-8")
+        return text.encode()
     except UnicodeEncodeError as problem:
         raise InvalidText(f"{what} holds a lone surrogate at {problem.start}") from None
 
 
-def encode_z(text: "str | None", what: str) -> Optional[bytes]:
+@overload
+def encode_z(text: str, what: str) -> bytes: ...
+
+
+@overload
+def encode_z(text: Optional[str], what: str) -> Optional[bytes]: ...
+
+
+def encode_z(text: Optional[str], what: str) -> Optional[bytes]:
     """UTF-8 of a string that the library takes NUL-terminated; None stays None."""
     if text is None:
         return None
-    data = encode(text, what)
-    if b"\0" in data:
+    if "\0" in text:
         raise InvalidText(f"{what} holds a NUL character")
-    return data
+    return encode(text, what)
 
 
 # ---------------------------------------------------------------- handles
@@ -256,22 +284,23 @@ class Handle:
         self._what = what
         self._inside: List[int] = []  # thread of each call
         self._closing = False  # nobody enters any more; or else close() might wait for ever
-        # The lock by itself where nobody can be waiting: a condition's own methods are Python.
-        self._lock = threading.RLock()
-        self._change = threading.Condition(self._lock)
+        self._change = threading.Condition()
         self._process = os.getpid()
 
+    # Without the lock: a call says that it is inside and then looks whether the handle is closing; close()
+    # says that it is closing and then looks who is inside. Whichever comes second sees the other.
     def __enter__(self) -> c_void_p:
-        with self._lock:
-            if self._pointer is None or self._closing:
-                raise Closed(f"the {self._what} is closed")
-            self._inside.append(threading.get_ident())
-            return self._pointer
+        self._inside.append(get_ident())
+        pointer = self._pointer
+        if pointer is None or self._closing:
+            self.__exit__()
+            raise Closed(f"the {self._what} is closed")
+        return pointer
 
     def __exit__(self, *exception: Any) -> None:
-        with self._lock:
-            self._inside.remove(threading.get_ident())
-            if self._closing and not self._inside:
+        self._inside.remove(get_ident())
+        if self._closing:
+            with self._change:
                 self._change.notify_all()
 
     @property
@@ -284,7 +313,7 @@ class Handle:
             pointer, self._pointer = self._pointer, None
         else:
             with self._change:
-                if threading.get_ident() in self._inside:
+                if get_ident() in self._inside:
                     raise Busy(f"the {self._what} cannot be closed from its own callback")
                 self._closing = True
                 while self._inside:

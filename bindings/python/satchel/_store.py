@@ -15,6 +15,7 @@ from . import _ask
 from . import _callbacks
 from . import _constants as k
 from . import _native as n
+from . import _hits
 from . import _stream
 from . import _structs as s
 from . import _topics
@@ -252,16 +253,10 @@ class Store(n.Closable):
             mode: "keyword", "vector" or "hybrid"; default: hybrid with an embedder, else keyword.
             filter: a dict or JSON such as {"path": "notes/*"}; see docs/filters.md.
         """
-        options = n.new(s.SearchOptions, "satchel_search_options_init")
-        options.mode = _search_mode(mode)
-        options.k = k or 0
-        options.filter = _filter(filter)
-        results = c_void_p()
-        with self._handle as pointer, cancel_pointer(cancel) as stop:
-            options.cancel = stop.value if stop else None
-            n.call(n.library.satchel_search, byref(results), pointer,
-                   n.encode_z(query, "the query"), byref(options))
-        return _stream.read_hits(results, self._count_characters, _stream.Results(results))
+        return _hits.search(self._handle, n.encode_z(query, "the query"),
+                            _search_mode(mode) if mode else 0, k or 0,
+                            None if filter is None else _filter(filter), cancel,
+                            self._count_characters)
 
     def ask(self, question: str, *, k: Optional[int] = None, mode: Optional[str] = None,
             search_mode: Optional[str] = None, max_sentences: Optional[int] = None,
@@ -367,7 +362,7 @@ class Store(n.Closable):
                            ctypes.sizeof(document))
                     found.append(t.Document(
                         id=s.string(document.id), title=s.string(document.title),
-                        metadata=_stream.metadata(document.metadata),
+                        metadata=s.metadata(document.metadata),
                         media_type=s.string(document.media_type),
                         text_bytes=document.text_bytes, chunks=document.chunks,
                         chunks_embedded=document.chunks_embedded,

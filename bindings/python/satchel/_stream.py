@@ -3,107 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-import json
-import math
 import threading
-from ctypes import byref, c_size_t, c_void_p
-from typing import Any, Callable, ClassVar, Generic, Iterator, List, Optional, TypeVar
+from ctypes import byref, c_void_p
+from typing import Any, Callable, Generic, Iterator, List, Optional, TypeVar
 
 from . import _constants as k
 from . import _native as n
 from . import _structs as s
 from . import _types as t
+from ._hits import Count, read_hits, read_range
+from ._structs import or_none
 from .errors import Busy
 
-E = TypeVar("E", bound=t.Event)
-Count = Callable[[str, int], int]
-
-
-def metadata(text: Optional[bytes]) -> t.Metadata:
-    return json.loads(s.string(text)) if text else {}
-
-
-def read_range(given: s.Range) -> t.Range:
-    return t.Range(given.start, given.end, given.start_utf16, given.end_utf16)
-
-
-def or_none(value: int, unknown: int) -> Optional[int]:
-    return None if value == unknown else value
-
-
-class Results:
-    """A satchel_results, open until the last hit that is read from it has gone."""
-
-    def __init__(self, pointer: c_void_p) -> None:
-        self.pointer = pointer
-
-    def __del__(self, close: Any = n.library.satchel_results_close, at: Any = byref) -> None:
-        close(at(self.pointer))
-
-
-class _HitSource:
-    """A hit as the library holds it, for what is read from it only when it is asked for."""
-
-    __slots__ = ("hit", "index", "pointer", "owner")
-
-    def __init__(self, pointer: c_void_p, index: int, owner: Optional[Results]) -> None:
-        self.hit, self.index = s.Hit(), c_size_t(index)
-        self.pointer, self.owner = pointer, owner
-        if n.results_get(pointer, self.index, byref(self.hit), _HIT_SIZE, None):
-            n.call(n.library.satchel_results_get, pointer, index, byref(self.hit), _HIT_SIZE)
-
-    def snippet(self) -> str:
-        part, begin = self.hit.snippet, self.hit.range.start
-        data = s.counted(self.hit.text, self.hit.text_length)
-        return data[part.start - begin:part.end - begin].decode("utf-8")
-
-    def matches(self) -> "tuple[t.Range, ...]":
-        place = s.Range()
-        get, at, found = n.results_get_match, byref(place), []
-        for i in range(self.hit.match_count):
-            if get(self.pointer, self.index, c_size_t(i), at, None):
-                n.call(n.library.satchel_results_get_match, self.pointer, self.index, i, at)
-            found.append(read_range(place))
-        return tuple(found)
-
-    fields: "ClassVar[dict[str, Callable[[_HitSource], Any]]]" = {
-        "snippet": snippet,
-        "snippet_range": lambda of: read_range(of.hit.snippet),
-        "matches": matches,
-        "metadata": lambda of: metadata(of.hit.metadata),
-    }
-
-
-_HIT_SIZE = c_size_t(ctypes.sizeof(s.Hit))
-
-
-def _read_hit(source: _HitSource, count: Count) -> t.Hit:
-    of, made = source.hit, t.Hit.__new__(t.Hit)
-    place = of.range
-    made.__dict__.update(
-        document_id=s.string(of.document_id), score=of.score, title=s.string(of.title),
-        text=s.counted(of.text, of.text_length).decode("utf-8"), heading=s.string(of.heading),
-        start=place.start, end=place.end, start_utf16=place.start_utf16,
-        end_utf16=place.end_utf16, page=of.page or None, time_ms=or_none(of.time_ms, -1),
-        keyword_score=of.keyword_score,
-        vector_score=None if math.isnan(of.vector_score) else of.vector_score, chunk=of.chunk,
-        source_start=or_none(of.source_start, -1), source_end=or_none(of.source_end, -1),
-        _count=count, _source=source)
-    return made
-
-
-def read_hits(results: Any, count: Count, owner: Optional[Results] = None) -> t.Hits:
-    """The hits of a satchel_results. With an owner, which keeps it open, they may read of it later;
-    else all is read now."""
-    pointer = results if isinstance(results, c_void_p) else c_void_p(results)
-    hits = [_read_hit(_HitSource(pointer, i, owner), count)
-            for i in range(n.library.satchel_results_count(pointer))]
-    if owner is None:
-        for hit in hits:
-            for name in _HitSource.fields:
-                getattr(hit, name)
-            del hit.__dict__["_source"]
-    return t.Hits(hits, k.SEARCH.name(n.library.satchel_results_mode(pointer)))
+E = TypeVar("E")
 
 
 class Events(n.Closable, Generic[E]):

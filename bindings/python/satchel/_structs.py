@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import json
 from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float, c_int32,
                     c_int64, c_size_t, c_uint64, c_void_p)
+from typing import Any, Optional
 
 Status = c_int32
 
@@ -413,3 +415,12 @@ def string(value: "bytes | None") -> str:
 
 def counted(address: "int | None", length: int) -> bytes:
     return ctypes.string_at(address, length) if address and length else b""
+
+
+def metadata(text: "bytes | str | None") -> "dict[str, Any]":
+    """A JSON object."""
+    return json.loads(text) if text else {}
+
+
+def or_none(value: int, unknown: int) -> Optional[int]:
+    return None if value == unknown else value

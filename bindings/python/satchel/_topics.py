@@ -13,7 +13,8 @@ from . import _constants as k
 from . import _native as n
 from . import _structs as s
 from . import _types as t
-from ._stream import or_none, read_range
+from ._hits import read_range
+from ._structs import or_none
 
 
 @dataclasses.dataclass(frozen=True)

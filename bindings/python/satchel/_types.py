@@ -12,10 +12,14 @@ Metadata = Dict[str, Any]
 class Range:
     """A half-open range of a text: in bytes of its UTF-8, and in UTF-16 units beside."""
 
+    __slots__ = ("start", "end", "start_utf16", "end_utf16")
     start: int
     end: int
     start_utf16: int
     end_utf16: int
+
+    def __reduce__(self) -> Any:
+        return Range, (self.start, self.end, self.start_utf16, self.end_utf16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +74,8 @@ class Hit:
 
     Offsets count in the document's text, Store.text(document_id): start and end in bytes of its
     UTF-8, start_utf16 and end_utf16 in UTF-16 units, start_char and end_char in Python's own
-    characters. Snippet, matches and metadata are read when they are asked for, once: until then a hit
-    of a search keeps its results open.
+    characters. All but id, text and score is read when it is asked for, once: until then a hit of a
+    search keeps its results open.
     """
 
     document_id: str
@@ -94,22 +98,29 @@ class Hit:
     chunk: int  #: names the chunk in its store
     source_start: Optional[int]  #: bytes in the source file, where known
     source_end: Optional[int]
-    #: Counts characters of a document; reads what is not set yet.
-    _count: ClassVar[Optional[Callable[[str, int], int]]] = None
-    _source: ClassVar[Any] = None
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+        _source: ClassVar[Any]
+        _index: ClassVar[int]
+    else:
+        # What is read when a hit is made has a slot; the last two say where the rest is read, and are
+        # not set in a hit made by hand. What is read later comes into the dict, which then is made.
+        __slots__ = ("document_id", "text", "score", "_source", "_index", "__dict__")
 
         def __getattr__(self, name: str) -> Any:
-            source = self._source
-            if source is None or name not in source.fields:
+            # Only what is not set comes here.
+            if name not in self.__dataclass_fields__:
                 raise AttributeError(f"a hit has no {name!r}")
-            value = self.__dict__[name] = source.fields[name](source)
-            return value
+            self._source.fill(self, name)
+            return getattr(self, name)
 
         def __getstate__(self) -> Dict[str, Any]:
             # A copy has all of its own.
             return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+        def __setstate__(self, state: Dict[str, Any]) -> None:
+            for name, value in state.items():
+                object.__setattr__(self, name, value)
 
     @property
     def start_char(self) -> int:
@@ -118,9 +129,11 @@ class Hit:
 
         Reads the text before it from the store, unless that is plain ASCII.
         """
-        if self.start == self.start_utf16 or self._count is None:
+        source = getattr(self, "_source", None)
+        if self.start == self.start_utf16 or source is None:
             return self.start_utf16
-        return self._count(self.document_id, self.start)
+        characters: int = source.count(self.document_id, self.start)
+        return characters
 
     @property
     def end_char(self) -> int:
@@ -133,10 +146,6 @@ class Hits(List[Hit]):
     #: "hybrid", "keyword" or "vector": the mode that served. A hybrid search without vectors is
     #: "keyword".
     mode: str
-
-    def __init__(self, hits: List[Hit], mode: str) -> None:
-        super().__init__(hits)
-        self.mode = mode
 
 
 @dataclasses.dataclass(frozen=True)
