@@ -24,23 +24,24 @@
     X(results_get_match)                                                                           \
     X(results_close)
 
-/* What the library has by these names, and Python's names that are set here. Written by bind() and when
- * the module is made, and then only read. */
+/* What the library has by these names. Written by bind(), and then only read. */
 static struct {
 #define MEMBER(name) __typeof__(satchel_##name) *name;
     FUNCTIONS(MEMBER)
 #undef MEMBER
 } library;
 
-#define NAMES(X) X(document_id) X(score) X(text) X(_source) X(_index) X(start) X(end) X(start_utf16) X(end_utf16)
+#define NAMES(X)                                                                                   \
+    X(document_id) X(score) X(text) X(_source) X(_index) X(start) X(end) X(start_utf16) X(end_utf16)
 
+/* Names of slots that are set here. */
 static struct {
 #define MEMBER(name) PyObject *name;
     NAMES(MEMBER)
 #undef MEMBER
 } names;
 
-/* What search() makes: of OpenResults, or of a class that is derived from it. */
+/* What search() makes: OpenResults, or what bind() gave that is derived from it. */
 static PyTypeObject *results_type;
 
 /* bind(addresses, type): of the functions, by their names; and of results. */
@@ -49,6 +50,10 @@ static PyObject *bind(PyObject *module, PyObject *arguments) {
     PyObject *addresses, *type;
     if (!PyArg_ParseTuple(arguments, "OO!:bind", &addresses, &PyType_Type, &type))
         return NULL;
+    if (!PyType_IsSubtype((PyTypeObject *)type, results_type)) {
+        PyErr_SetString(PyExc_TypeError, "bind() takes a class derived from OpenResults");
+        return NULL;
+    }
 #define TAKE(name)                                                                                 \
     {                                                                                              \
         PyObject *address = PyMapping_GetItemString(addresses, "satchel_" #name);                  \
@@ -119,7 +124,8 @@ static PyObject *make_hit(open_results *of, size_t index, PyTypeObject *type) {
     if (!made)
         return NULL;
     Py_INCREF(of);
-    if (set(made, names._source, (PyObject *)of) && set(made, names._index, PyLong_FromSize_t(index)) &&
+    if (set(made, names._source, (PyObject *)of) &&
+        set(made, names._index, PyLong_FromSize_t(index)) &&
         set(made, names.document_id, text_of(hit.document_id)) &&
         set(made, names.score, PyFloat_FromDouble(hit.score)) &&
         set(made, names.text,
@@ -154,13 +160,13 @@ static PyObject *results_read(PyObject *self, PyObject *index) {
     satchel_hit hit;
     if (PyErr_Occurred() || !get_hit((open_results *)self, at, &hit))
         return NULL;
-    return Py_BuildValue("zzLLLLLLLLLffizLLL", hit.title, hit.heading, (long long)hit.range.start,
-                         (long long)hit.range.end, (long long)hit.range.start_utf16,
-                         (long long)hit.range.end_utf16, (long long)hit.snippet.start,
-                         (long long)hit.snippet.end, (long long)hit.snippet.start_utf16,
-                         (long long)hit.snippet.end_utf16, (long long)hit.chunk, (double)hit.keyword_score, (double)hit.vector_score,
-                         (int)hit.page, hit.metadata, (long long)hit.time_ms,
-                         (long long)hit.source_start, (long long)hit.source_end);
+    return Py_BuildValue(
+        "zzLLLLLLLLLffizLLL", hit.title, hit.heading, (long long)hit.range.start,
+        (long long)hit.range.end, (long long)hit.range.start_utf16, (long long)hit.range.end_utf16,
+        (long long)hit.snippet.start, (long long)hit.snippet.end,
+        (long long)hit.snippet.start_utf16, (long long)hit.snippet.end_utf16, (long long)hit.chunk,
+        (double)hit.keyword_score, (double)hit.vector_score, (int)hit.page, hit.metadata,
+        (long long)hit.time_ms, (long long)hit.source_start, (long long)hit.source_end);
 }
 
 /* matches(index, type): a tuple of objects of a type with the slots of a range. */
@@ -230,11 +236,9 @@ static PyObject *search(PyObject *module, PyObject *const *arguments, Py_ssize_t
     satchel_results *results = NULL;
     satchel_error error = {0};
     satchel_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = library.search(&results, store, query, &options, &error);
-    Py_END_ALLOW_THREADS
-    if (status)
-        return Py_BuildValue("iyi", (int)status, error.message, (int)error.os_code);
+    Py_BEGIN_ALLOW_THREADS status = library.search(&results, store, query, &options, &error);
+    Py_END_ALLOW_THREADS if (status) return Py_BuildValue("iyi", (int)status, error.message,
+                                                          (int)error.os_code);
     return results_new(results, true);
 }
 
@@ -265,14 +269,14 @@ static PyType_Spec results_spec = {.name = "satchel._fast.OpenResults",
                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                                    .slots = results_slots};
 
-static PyMethodDef functions[] = {
-    {"bind", bind, METH_VARARGS, "bind(addresses, type)"},
-    {"search", (PyCFunction)(void (*)(void))search, METH_FASTCALL, "search(store, query, mode, k, filter, cancel)"},
-    {"borrowed", borrowed, METH_O, "borrowed(address)"},
-    {NULL, NULL, 0, NULL}};
+static PyMethodDef functions[] = {{"bind", bind, METH_VARARGS, "bind(addresses, type)"},
+                                  {"search", (PyCFunction)(void (*)(void))search, METH_FASTCALL,
+                                   "search(store, query, mode, k, filter, cancel)"},
+                                  {"borrowed", borrowed, METH_O, "borrowed(address)"},
+                                  {NULL, NULL, 0, NULL}};
 
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "satchel._fast", .m_size = -1, .m_methods = functions};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "satchel._fast",
+                                        .m_size = -1, .m_methods = functions};
 
 PyMODINIT_FUNC PyInit__fast(void); // Python looks for it by name
 
@@ -285,6 +289,8 @@ PyMODINIT_FUNC PyInit__fast(void) {
 #undef MAKE
     PyObject *module = PyModule_Create(&definition);
     PyObject *type = module ? PyType_FromSpec(&results_spec) : NULL;
+    Py_XINCREF(type);
+    results_type = (PyTypeObject *)type;
     if (type && PyModule_AddObject(module, "OpenResults", type) == 0)
         return module;
     Py_XDECREF(type);

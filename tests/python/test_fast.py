@@ -68,9 +68,10 @@ class Fast(support.FolderTest):
                       lambda: fast.search("0", b"a", 0, 0, None, 0),
                       lambda: results.hits(3), lambda: results.read("0"),
                       lambda: results.matches(0), lambda: results.matches(0, 3),
-                      lambda: fast.bind({}, 3), lambda: fast.borrowed("0")):
+                      lambda: fast.bind({}, 3),
+                      lambda: fast.bind({}, satchel.Hit), lambda: fast.borrowed("0")):
             self.assertRaises(TypeError, wrong)
-        self.assertRaises(KeyError, fast.bind, {}, satchel.Hit)
+        self.assertRaises(KeyError, fast.bind, {}, _hits.Results)
         for past in (lambda: results.read(0), lambda: results.matches(0, satchel.Range)):
             self.assertRaises(IndexError, past)
         self.assertRaises((OverflowError, IndexError), results.read, -1)
