@@ -661,9 +661,10 @@ typedef struct satchel_store_options {
 SATCHEL_API void satchel_store_options_init(satchel_store_options *options, size_t struct_size);
 
 /* Opens or creates a store: one SQLite file (and its -wal and -shm) at `path`; a large one has a
- * vector index beside it. Many readers and one writer, in one process or many. Errors: NOT_FOUND, NOT_A_STORE, TOO_NEW, DAMAGED, LOCKED,
- * PERMISSION, IO, DISK_FULL, UNSUPPORTED. A model other than the one the store's vectors were made
- * with is accepted: keywords serve, and satchel_store_maintain() embeds again. */
+ * vector index beside it. Many readers and one writer, in one process or many. Errors: NOT_FOUND,
+ * NOT_A_STORE, TOO_NEW, DAMAGED, LOCKED, PERMISSION, IO, DISK_FULL, UNSUPPORTED. A model other than
+ * the one the store's vectors were made with is accepted: keywords serve, and
+ * satchel_store_maintain() embeds again. */
 SATCHEL_API satchel_status satchel_store_open(satchel_store *_Nullable *_Nonnull out,
                                               satchel_context *context, const char *path,
                                               const satchel_store_options *_Nullable options,
