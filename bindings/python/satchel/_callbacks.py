@@ -15,6 +15,7 @@ from typing import (Any, Callable, Dict, Iterable, List, Optional, Protocol, Seq
                     runtime_checkable)
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _constants as k
 from . import _generate
@@ -121,7 +122,7 @@ class _EmbedderBridge:
         self.cover = s.CoverageFunction(self._cover) if hasattr(embedder, "coverage") else None
         self.run = s.EmbedFunction(self._embed)
 
-    def _vectors(self, texts: List[str], role: str) -> np.ndarray:
+    def _vectors(self, texts: List[str], role: str) -> NDArray[np.float32]:
         made = (self.embedder.embed(texts, role=role) if self.takes_role
                 else self.embedder.embed(texts))
         return np.asarray(made, dtype=np.float32)

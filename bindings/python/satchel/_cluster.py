@@ -9,13 +9,14 @@ from ctypes import byref
 from typing import Any, Callable, Iterator, Optional, Tuple, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _constants as c
 from . import _native as n
 from . import _structs as s
 from ._context import Cancel, Context, cancel_pointer, default_context
 
-Points = Union[np.ndarray, "os.PathLike[str]", str, Any]
+Points = Union[NDArray[Any], "os.PathLike[str]", str, Any]
 
 _INIT = {"random": c.CONSTANTS["SATCHEL_INIT_RANDOM"],
          "k-means++": c.CONSTANTS["SATCHEL_INIT_PLUS_PLUS"],
@@ -51,8 +52,8 @@ class KMeansInfo:
 class KMeans:
     """Points around centroids: `centroids, labels, inertia = satchel.kmeans(x, 100)`."""
 
-    centroids: np.ndarray  #: float32 (k, D)
-    labels: np.ndarray  #: int32 (N,): the nearest centroid of each point
+    centroids: NDArray[np.float32]  #: float32 (k, D)
+    labels: NDArray[np.int32]  #: int32 (N,): the nearest centroid of each point
     inertia: float  #: sum of the squared distances (or inner products) to them
     iterations: int  #: done
     stop: str  #: "iterations", "unchanged" (a fixed point) or "tolerance"
@@ -63,7 +64,7 @@ class KMeans:
         return iter((self.centroids, self.labels, self.inertia))
 
 
-def kmeans(x: Points, k: Optional[int] = None, init: "Union[str, np.ndarray, None]" = None, *,
+def kmeans(x: Points, k: Optional[int] = None, init: "Union[str, NDArray[Any], None]" = None, *,
            iterations: Optional[int] = None, seed: int = 0, objective: Optional[str] = None,
            mode: Optional[str] = None, tolerance: Optional[float] = None,
            threads: Optional[int] = None, memory_budget: Optional[int] = None,
@@ -133,7 +134,8 @@ def kmeans(x: Points, k: Optional[int] = None, init: "Union[str, np.ndarray, Non
 def kmeans_assign(x: Points, centroids: Any, *, objective: Optional[str] = None,
                   threads: Optional[int] = None, memory_budget: Optional[int] = None,
                   offset: int = 0, count: Optional[int] = None, cancel: Optional[Cancel] = None,
-                  context: Optional[Context] = None) -> Tuple[np.ndarray, np.ndarray]:
+                  context: Optional[Context] = None
+                  ) -> Tuple[NDArray[np.int32], NDArray[np.float64]]:
     """The nearest of given centroids (k, D) for each point of x (N, D).
 
     Returns labels, int32 (N,), and distances, float64 (N,): squared distances, or inner products.
@@ -156,7 +158,7 @@ def kmeans_assign(x: Points, centroids: Any, *, objective: Optional[str] = None,
 # ---------------------------------------------------------------- arguments
 
 
-def _array(given: Any, what: str) -> np.ndarray:
+def _array(given: Any, what: str) -> NDArray[np.float32]:
     """Two-dimensional float32, not copied if it is that already."""
     with np.errstate(over="ignore"):  # becomes infinity, which the library refuses by row
         array = np.asarray(given, dtype=np.float32)
@@ -166,7 +168,7 @@ def _array(given: Any, what: str) -> np.ndarray:
     return array
 
 
-def _matrix(given: Any, what: str) -> np.ndarray:
+def _matrix(given: Any, what: str) -> NDArray[np.float32]:
     return np.require(_array(given, what), requirements=["C", "A"])
 
 
@@ -190,7 +192,7 @@ def _points(x: Points, dimension: Optional[int], offset: int,
     return points, array
 
 
-def _has_plain_rows(array: np.ndarray) -> bool:
+def _has_plain_rows(array: NDArray[Any]) -> bool:
     """Rows of floats one after the other, at rising places: what the library reads as it is."""
     step, item = array.strides
     return ((item == _FLOAT_BYTES or array.shape[1] <= 1) and step % _FLOAT_BYTES == 0

@@ -44,7 +44,7 @@ def _string_at(address: Optional[int]) -> str:
     return s.string(ctypes.string_at(address)) if address else ""
 
 
-class OpenResults:
+class _PureResults:
     """A satchel_results, closed with this object if it owns it. What satchel._fast.OpenResults is."""
 
     __slots__ = ("_pointer", "_owned")
@@ -98,7 +98,9 @@ class OpenResults:
 
 
 _fast: Any = None if os.environ.get("SATCHEL_PURE_PYTHON") else n.extension("_fast")
-if _fast is not None and not TYPE_CHECKING:
+if TYPE_CHECKING or _fast is None:
+    OpenResults = _PureResults
+else:
     OpenResults = _fast.OpenResults
 
 # ---------------------------------------------------------------- hits

@@ -8,6 +8,7 @@ from ctypes import byref, c_int32, c_size_t, c_void_p
 from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _callbacks, _generate
 from . import _constants as k
@@ -169,7 +170,8 @@ class Model(n.Closable):
     # ------------------------------------------------------------ what it does
 
     def embed(self, texts: "Union[str, Iterable[str]]", *, role: Optional[str] = None,
-              out: Optional[np.ndarray] = None, cancel: Optional[Cancel] = None) -> np.ndarray:
+              out: Optional[NDArray[np.float32]] = None,
+              cancel: Optional[Cancel] = None) -> NDArray[np.float32]:
         """Vectors of length 1: float32, shape (n, dimension), or (dimension,) for one string.
 
         Args:
@@ -179,7 +181,7 @@ class Model(n.Closable):
             cancel: fire it from another thread to stop.
         """
         if isinstance(texts, str):
-            one: np.ndarray = self.embed([texts], role=role, out=out, cancel=cancel)[0]
+            one: NDArray[np.float32] = self.embed([texts], role=role, out=out, cancel=cancel)[0]
             return one
         data = [n.encode(text, "a text") for text in texts]
         if out is None:
@@ -233,8 +235,8 @@ class Model(n.Closable):
                     return text.raw[:length.value].decode("utf-8")
                 capacity = length.value
 
-    def logits(self, tokens: "Union[Iterable[int], np.ndarray]", *,
-               cancel: Optional[Cancel] = None) -> np.ndarray:
+    def logits(self, tokens: "Union[Iterable[int], NDArray[Any]]", *,
+               cancel: Optional[Cancel] = None) -> NDArray[np.float32]:
         """What a decoder expects behind each token: float32, shape (tokens, vocabulary)."""
         ids = np.ascontiguousarray(
             tokens if isinstance(tokens, np.ndarray) else list(tokens), dtype=np.int32)

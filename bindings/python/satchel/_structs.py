@@ -419,7 +419,8 @@ def counted(address: "int | None", length: int) -> bytes:
 
 def metadata(text: "bytes | str | None") -> "dict[str, Any]":
     """A JSON object."""
-    return json.loads(text) if text else {}
+    read: "dict[str, Any]" = json.loads(text) if text else {}
+    return read
 
 
 def or_none(value: int, unknown: int) -> Optional[int]:

@@ -8,6 +8,7 @@ from ctypes import byref, c_void_p
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _constants as k
 from . import _native as n
@@ -51,7 +52,7 @@ class Topic:
     chunks: int  #: passages in it
     share: float  #: of all passages grouped
     cohesion: float  #: mean cosine of its passages with the centroid
-    centroid: np.ndarray  #: float32 (dimension,), length 1
+    centroid: NDArray[np.float32]  #: float32 (dimension,), length 1
     documents: Tuple[TopicDocument, ...]  #: most passages first
     sentences: Tuple[TopicSentence, ...]  #: nearest to the centroid first
 
