@@ -410,7 +410,10 @@ static satchel_status build(sat_index *index, const sat_lease *lease, const sat_
         remove_others(index->store, row->hash ? row->number : 0, false);
         status = sat_index_build_begin(&index->build, index, row, cancel, error);
     }
-    while (!status && !whole && (deadline == 0 || sat_clock_ms() < deadline)) {
+    /* At least a step, or else calls with little time would never get through. */
+    for (bool first = true;
+         !status && !whole && (first || deadline == 0 || sat_clock_ms() < deadline);
+         first = false) {
         status = sat_index_build_step(index->build, deadline == 0, cancel, &whole, error);
         if (!status)
             status = renew(index, lease, &renewed, cancel, error);

@@ -7,6 +7,12 @@
 
 #include "retrieval/index.h"
 
+/* Whether there is time. The first that has something to do has a turn however short the time is: many
+ * such calls get it all done. */
+static bool has_turn(int64_t deadline, bool worked) {
+    return deadline == 0 || !worked || sat_clock_ms() < deadline;
+}
+
 /* ------------------------------------------------------------------ cutting again */
 
 /* A document as it is stored, to be cut again. */
@@ -153,7 +159,7 @@ satchel_status sat_recut(sat_store *store, int64_t deadline, const satchel_cance
     int64_t after = 0;
     /* Without an embedder there is no measure better than the one that was used. */
     *finished = store->embedder == NULL;
-    while (!status && !*finished && (deadline == 0 || sat_clock_ms() < deadline))
+    while (!status && !*finished && has_turn(deadline, after != 0))
         status = recut_next(store, &after, cancel, finished, error);
     return status;
 }
@@ -286,19 +292,22 @@ satchel_status sat_store_maintain(sat_store *store, int64_t budget_ms, const sat
         return sat_fail(error, SATCHEL_READ_ONLY, "store '%s' was opened for reading only",
                         store->path);
     int64_t deadline = budget_ms > 0 ? sat_clock_ms() + budget_ms : 0;
-    bool cut = false;
+    bool cut, indexed = false;
     sat_embed_slice slice = {0};
     satchel_status status = sat_recut(store, deadline, cancel, &cut, error);
-    while (!status && !slice.finished && (deadline == 0 || sat_clock_ms() < deadline)) {
+    bool worked = !cut;
+    while (!status && !slice.finished && has_turn(deadline, worked)) {
         slice.limit = slice_limit(deadline, &slice);
         status = sat_embed_some(store, &slice, NULL, cancel, error);
+        worked = worked || !slice.finished || slice.embedded > 0;
     }
-    bool indexed;
-    if (!status && slice.finished && (deadline == 0 || sat_clock_ms() < deadline))
+    if (!status && slice.finished && has_turn(deadline, worked))
         status = sat_index_maintain(store->index, NULL, deadline, cancel, &indexed, error);
-    if (!status && slice.finished && (deadline == 0 || sat_clock_ms() < deadline))
+    if (!status && indexed && has_turn(deadline, worked))
         status = sat_sweep(store, deadline, cancel, error);
     if (!status && pending)
         status = sat_embed_pending(store, pending, error);
+    if (!status && pending && *pending == 0 && !indexed)
+        *pending = 1; // not a chunk, but not all is done either
     return status;
 }

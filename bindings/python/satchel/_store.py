@@ -228,8 +228,8 @@ class Store(n.Closable):
         what is pending, keeps the vector index that a large store has beside it, and gives free
         space back. A sync ends with the same.
 
-        Returns how many passages are still pending; at 0 the index may still be unfinished, if
-        time was short."""
+        Returns how many passages are still pending, and at least 1 while the index is not finished:
+        call again until it is 0."""
         pending = c_int64()
         milliseconds = _SLICE_MS if budget_ms is None else budget_ms
         while True:
@@ -239,7 +239,7 @@ class Store(n.Closable):
             if budget_ms is not None or milliseconds == 0:
                 return pending.value
             if pending.value == 0:
-                milliseconds = 0  # what comes after embedding says nothing of what is left
+                milliseconds = 0  # free space: nothing says what is left of it
 
     # ------------------------------------------------------------ passages and answers out
 

@@ -429,6 +429,18 @@ static void gives_way_to_a_sync(void **state) {
     assert_int_equal(index_number(f), 1);
 }
 
+/* However short: what is told as left says when all is done. */
+static void calls_with_little_time_finish_it(void **state) {
+    fixture *f = index_ready(state);
+    int64_t pending = 1;
+    for (int calls = 0; pending > 0; calls++) {
+        assert_true(calls < 100000);
+        fixture_fine(f, sat_store_maintain(f->store, 1, NULL, &pending, &f->error));
+    }
+    assert_int_equal(index_number(f), 1);
+    index_expect_served(f);
+}
+
 static void a_cancel_stops_it_and_loses_nothing(void **state) {
     fixture *f = index_ready(state);
     satchel_cancel cancel = {.context = f->context};
@@ -522,6 +534,7 @@ int main(void) {
         TEST(files_of_other_stores_are_refused),
         TEST(syncs_renew_it_and_pass_it_over),
         TEST(gives_way_to_a_sync),
+        TEST(calls_with_little_time_finish_it),
         TEST(a_cancel_stops_it_and_loses_nothing),
         TEST(equal_texts_are_all_found),
         TEST(stays_within_the_memory_limit),

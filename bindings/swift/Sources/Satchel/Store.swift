@@ -250,7 +250,7 @@ public final class Store: Sendable, Callable {
     /// gives free space back. A sync ends with the same.
     ///
     /// - Parameter milliseconds: Stops after so long, and the next call goes on; `nil`: when all is done.
-    /// - Returns: How many passages are still pending. At 0 the index may still be unfinished, if time was short.
+    /// - Returns: How many passages are still pending, and at least 1 while the index is not finished: call again until it is 0.
     @discardableResult
     public func maintain(milliseconds: Int? = nil) async throws -> Int {
         try await call { store, cancel in

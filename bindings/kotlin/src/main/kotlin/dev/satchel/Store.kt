@@ -146,7 +146,7 @@ public class Store private constructor(
     /**
      * Does what was put off, for about [budgetMillis] or until all is done: embeds what has no vector yet, keeps the
      * vector index that a large store has beside it, and gives free space back. A sync ends with the same. Gives the
-     * chunks that are left to embed; at 0 the index may still be unfinished, if time was short.
+     * chunks that are left to embed, and at least 1 while the index is not finished: call again until it is 0.
      */
     public suspend fun maintain(budgetMillis: Long? = null): Long = Work.run { maintainBlocking(budgetMillis, it) }
 
