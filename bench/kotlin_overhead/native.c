@@ -1,7 +1,9 @@
 /* What Main.kt calls of overhead.c. Times go into taken[0], by the clock, and taken[1], of the processors. */
+#define _GNU_SOURCE
 #include "bench/overhead.h"
 
 #include <jni.h>
+#include <sched.h>
 
 static jint give(JNIEnv *env, jlongArray taken, overhead_time time, int32_t count) {
     const jlong times[] = {time.clock, time.processors};
@@ -34,6 +36,15 @@ JNIEXPORT jint JNICALL Java_dev_satchel_bench_Bench_stream(JNIEnv *env, jclass c
     overhead_time time;
     int32_t count = overhead_stream((satchel_model *)(intptr_t)model, most, &time);
     return give(env, taken, time, count);
+}
+
+JNIEXPORT void JNICALL Java_dev_satchel_bench_Bench_pin(JNIEnv *env, jclass class, jint thread,
+                                                        jint processor) {
+    (void)env, (void)class;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    sched_setaffinity(thread, sizeof set, &set);
 }
 
 JNIEXPORT jlong JNICALL Java_dev_satchel_bench_Bench_processors(JNIEnv *env, jclass class) {

@@ -42,7 +42,9 @@ def main():
                             here / "native.c", here.parent / "overhead.c", library,
                             f"-Wl,-rpath,{library.parent}"])
         need(built.stdout if built.returncode else "")
-        subprocess.run(["java", f"-Ddev.satchel.library.path={work}", "-cp",
+        # A heap of an app's size, soon filled: by default the whole run fits into a share of the machine's memory,
+        # and each page of it that is touched for the first time costs more than what is put there.
+        subprocess.run(["java", "-Xms64m", "-Xmx64m", f"-Ddev.satchel.library.path={work}", "-cp",
                         kotlin.join(*tools.runtime, classes, made), "dev.satchel.bench.MainKt",
                         str(options.model.resolve()), str(work), str(options.searches)], check=True)
 
