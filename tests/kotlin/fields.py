@@ -19,8 +19,6 @@ EXCUSED = {
     "satchel_locator.start": "the library ignores what a reader gives",
     "satchel_points.stride": "rows stand one behind the other",
     "satchel_error": "write_failure() hands it on with every failure, by the call",
-    **{f"satchel_range.{field}": "write_range() hands it on as it lies"
-       for field in ("start", "end", "start_utf16", "end_utf16")},
     **{f"satchel_event_{event}": "write_event() reads it by the event"
        for event in ("mode", "token", "refusal", "file")},
 }

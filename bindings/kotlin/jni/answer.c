@@ -1,7 +1,50 @@
 /* Searching, asking, split asking, and the events of streams. */
 #include "bridge.h"
 
+#include <string.h>
+
+/* Of a usual hit, with its text. */
+#define HIT_BYTES 1024
+
 /* ------------------------------------------------------------------ results */
+
+/* Where the words of a query stand in a hit: a search has hundreds. So they lie in 8 bytes each, counted from
+ * the hit's own start, or as ranges do where one is farther off. */
+static void write_matches(writer *out, const satchel_results *results, size_t index,
+                          const satchel_hit *hit) {
+    size_t begin = out->length, count = hit->match_count;
+    write_i32(out, (int32_t)count);
+    write_i32(out, true);
+    uint8_t *room = count <= INT32_MAX / 8 ? write_room(out, count * 8) : NULL;
+    bool fits = room != NULL;
+    for (size_t m = 0; m < count && fits; m++) {
+        satchel_range match;
+        if (satchel_results_get_match(results, index, m, &match, NULL) != SATCHEL_OK) {
+            out->failed = true;
+            return;
+        }
+        uint64_t start = (uint64_t)(match.start - hit->range.start);
+        uint64_t end = (uint64_t)(match.end - hit->range.start);
+        uint64_t start_utf16 = (uint64_t)(match.start_utf16 - hit->range.start_utf16);
+        uint64_t end_utf16 = (uint64_t)(match.end_utf16 - hit->range.start_utf16);
+        fits = (start | end | start_utf16 | end_utf16) <= UINT16_MAX;
+        const uint16_t four[] = {(uint16_t)start, (uint16_t)end, (uint16_t)start_utf16,
+                                 (uint16_t)end_utf16};
+        memcpy(room + m * sizeof four, four, sizeof four);
+    }
+    if (fits || out->failed)
+        return;
+    out->length = begin;
+    write_i32(out, (int32_t)count);
+    write_i32(out, false);
+    for (size_t m = 0; m < count; m++) {
+        satchel_range match;
+        if (satchel_results_get_match(results, index, m, &match, NULL) != SATCHEL_OK)
+            out->failed = true;
+        else
+            write_range(out, &match);
+    }
+}
 
 static void write_hit(writer *out, const satchel_results *results, size_t index) {
     satchel_hit hit;
@@ -9,11 +52,11 @@ static void write_hit(writer *out, const satchel_results *results, size_t index)
         out->failed = true;
         return;
     }
+    write_range(out, &hit.range);
     write_text(out, hit.document_id);
     write_text(out, hit.title);
     write_text(out, hit.heading);
     write_bytes(out, hit.text, hit.text_length);
-    write_range(out, &hit.range);
     write_range(out, &hit.snippet);
     write_i64(out, hit.chunk);
     write_f32(out, hit.score);
@@ -24,20 +67,14 @@ static void write_hit(writer *out, const satchel_results *results, size_t index)
     write_i64(out, hit.time_ms);
     write_i64(out, hit.source_start);
     write_i64(out, hit.source_end);
-    write_i32(out, (int32_t)hit.match_count);
-    for (size_t m = 0; m < hit.match_count; m++) {
-        satchel_range match;
-        if (satchel_results_get_match(results, index, m, &match, NULL) != SATCHEL_OK)
-            out->failed = true;
-        else
-            write_range(out, &match);
-    }
+    write_matches(out, results, index, &hit);
 }
 
 void write_results(writer *out, const satchel_results *results) {
     size_t count = satchel_results_count(results);
     write_i32(out, satchel_results_mode(results));
     write_i32(out, (int32_t)count);
+    write_ahead(out, count * HIT_BYTES);
     for (size_t i = 0; i < count; i++)
         write_hit(out, results, i);
 }

@@ -106,25 +106,34 @@ const char *const *read_texts(call *c, size_t *count) {
 
 /* ------------------------------------------------------------------ writing */
 
+/* A Java array holds no more than this. */
+static const size_t most = INT32_MAX - 16;
+
+static bool grow(writer *out, size_t wanted) {
+    uint8_t *bytes = realloc(out->bytes, wanted);
+    if (!bytes)
+        return false;
+    out->bytes = bytes;
+    out->capacity = wanted;
+    return true;
+}
+
+void write_ahead(writer *out, size_t size) {
+    if (size > out->capacity - out->length && size <= most - out->length)
+        grow(out, out->length + size); // else it grows step by step, or fails there
+}
+
 void *write_room(writer *out, size_t size) {
     if (out->failed)
         return NULL;
     if (size > out->capacity - out->length) {
-        // A Java array holds no more than this.
-        size_t most = INT32_MAX - 16, wanted = out->capacity ? out->capacity : 256;
-        if (size > most - out->length) {
-            out->failed = true;
-            return NULL;
-        }
-        while (wanted < out->length + size)
+        size_t wanted = out->capacity ? out->capacity : 256;
+        out->failed = size > most - out->length;
+        while (!out->failed && wanted < out->length + size)
             wanted = wanted > most / 4 ? most : wanted * 4;
-        uint8_t *bytes = realloc(out->bytes, wanted);
-        if (!bytes) {
-            out->failed = true;
+        out->failed = out->failed || !grow(out, wanted);
+        if (out->failed)
             return NULL;
-        }
-        out->bytes = bytes;
-        out->capacity = wanted;
     }
     void *room = out->bytes + out->length;
     out->length += size;

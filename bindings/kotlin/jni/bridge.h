@@ -44,12 +44,13 @@ typedef struct call {
     jobject java;     /* the data's owner: a byte[], a float[], a direct buffer, or NULL */
     reader in;
     writer out;
-    satchel_error error;
     kept *memory;
     int32_t dimension; /* of points that Kotlin is asked for */
     /* A handle that the reply carries: closed again if the reply cannot be made. */
     void *made;
     void (*unmake)(void *made);
+    satchel_error
+        error; /* the last: a call clears what is in front of it, and not half a page more */
 } call;
 
 /* What a native method does: reads `in`, writes `out`; a failure leaves its reason in `error`. */
@@ -79,6 +80,8 @@ void write_handle(call *c, void *handle, void (*unmake)(void *handle));
 void write_text(writer *out, const char *text);
 void write_bytes(writer *out, const char *bytes, size_t length);
 void write_range(writer *out, const satchel_range *range);
+/* So many bytes will likely follow: they then need not grow step by step. */
+void write_ahead(writer *out, size_t size);
 /* Room for `size` bytes, or NULL without memory. */
 void *write_room(writer *out, size_t size);
 

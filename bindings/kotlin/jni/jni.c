@@ -83,7 +83,13 @@ static void write_failure(call *c, satchel_status status) {
 
 static jbyteArray run(JNIEnv *env, operation what, jbyteArray request, jint length, jobject data,
                       jobject given) {
-    call c = {.env = env, .callback = given, .java = data};
+    call c;
+    memset(&c, 0, offsetof(call, error));
+    c.env = env;
+    c.callback = given;
+    c.java = data;
+    c.error.code = c.error.os_code = 0;
+    c.error.message[0] = '\0';
     // Most requests are short: no allocation for them.
     uint8_t small[512];
     uint8_t *bytes = (size_t)length <= sizeof small ? small : malloc((size_t)length);

@@ -29,11 +29,14 @@ internal fun metadataOf(json: String): Map<String, Any?> {
     return Json.read(json) as? Map<String, Any?> ?: emptyMap()
 }
 
-private fun Reply.hit(): Hit = Hit(
-    string(), string(), string(), string(), range(), range(), long(), float(), float(),
-    float().takeUnless { it.isNaN() }, int().takeIf { it > 0 }, string(), long().takeIf { it >= 0 },
-    long().takeIf { it >= 0 }, long().takeIf { it >= 0 }, ranges(),
-)
+private fun Reply.hit(): Hit {
+    val range = range()
+    return Hit(
+        string(), string(), string(), string(), range, range(), long(), float(), float(),
+        float().takeUnless { it.isNaN() }, int().takeIf { it > 0 }, string(), long().takeIf { it >= 0 },
+        long().takeIf { it >= 0 }, long().takeIf { it >= 0 }, ranges(range),
+    )
+}
 
 internal fun Reply.results(): SearchResults = SearchResults(coded(int(), SearchMode.UNKNOWN), list { hit() })
 

@@ -138,6 +138,13 @@ internal class Reply(private val bytes: ByteArray) {
             ((bytes[from + 2].toInt() and 255) shl 16) or (bytes[from + 3].toInt() shl 24)
     }
 
+    /** Without a sign. */
+    fun short(): Int {
+        val from = at
+        at = from + 2
+        return (bytes[from].toInt() and 255) or ((bytes[from + 1].toInt() and 255) shl 8)
+    }
+
     fun long(): Long = (int().toLong() and 0xFFFFFFFFL) or (int().toLong() shl 32)
 
     fun float(): Float = Float.fromBits(int())
@@ -148,7 +155,7 @@ internal class Reply(private val bytes: ByteArray) {
 
     fun text(): String? {
         val length = int()
-        if (length < 0) return null
+        if (length <= 0) return if (length < 0) null else ""
         val from = at
         at = from + length
         return String(bytes, from, length, Charsets.UTF_8)
@@ -198,24 +205,43 @@ internal class Reply(private val bytes: ByteArray) {
         return TextRange(start, end, long().toInt(), long().toInt())
     }
 
-    /** Ranges that are made when they are looked at: a search has hundreds, and few are. */
-    fun ranges(): List<TextRange> {
+    /**
+     * Ranges [within] another, made when they are looked at: a search has hundreds, and few are. Most lie in 8
+     * bytes, counted from the start of that.
+     */
+    fun ranges(within: TextRange): List<TextRange> {
         val count = int()
+        val near = flag()
         val from = at
-        at = from + count * RANGE_BYTES
-        return Ranges(bytes, from, count)
+        at = from + count * if (near) NEAR_BYTES else RANGE_BYTES
+        return if (count == 0) emptyList() else Ranges(bytes, from, count, within.takeIf { near })
     }
 
-    private class Ranges(private val bytes: ByteArray, private val from: Int, override val size: Int) :
-        AbstractList<TextRange>(), RandomAccess {
+    private class Ranges(
+        private val bytes: ByteArray,
+        private val from: Int,
+        override val size: Int,
+        private val within: TextRange?,
+    ) : AbstractList<TextRange>(), RandomAccess {
         override fun get(index: Int): TextRange {
             if (index < 0 || index >= size) throw IndexOutOfBoundsException("$index of $size")
-            return Reply(bytes).also { it.at = from + index * RANGE_BYTES }.range()
+            val reply = Reply(bytes)
+            if (within == null) {
+                reply.at = from + index * RANGE_BYTES
+                return reply.range()
+            }
+            reply.at = from + index * NEAR_BYTES
+            // Arguments are evaluated in the order in which they stand.
+            return TextRange(
+                within.start + reply.short(), within.start + reply.short(),
+                within.startUtf16 + reply.short(), within.startUtf16 + reply.short(),
+            )
         }
     }
 
     private companion object {
         const val RANGE_BYTES = 32
+        const val NEAR_BYTES = 8
     }
 
     inline fun <T> list(element: () -> T): List<T> {
