@@ -8,6 +8,7 @@ import kotlin.system.exitProcess
 fun main(args: Array<String>) {
     val suite = Suite(File(args[1]))
     conformance(suite, File(args[0]))
+    calls(suite)
     basics(suite, args.getOrNull(2)?.let(::File))
     if (System.getProperty("dev.satchel.test.races") != "false") races(suite)
     suite.end()

@@ -9,7 +9,7 @@ import dev.satchel.internal.NativeCancel
  */
 public class CancelSignal {
     private var cancelled = false
-    private val running = ArrayList<NativeCancel>(1)
+    private var running: NativeCancel? = null
 
     /** Whether [cancel] was called. */
     public val isCancelled: Boolean
@@ -19,19 +19,30 @@ public class CancelSignal {
     @Synchronized
     public fun cancel() {
         cancelled = true
-        running.forEach { it.fire() }
+        var each = running
+        while (each != null) {
+            each.fire()
+            each = each.next
+        }
     }
 
     @JvmSynthetic
     @Synchronized
     internal fun add(cancel: NativeCancel) {
-        running.add(cancel)
+        cancel.next = running
+        running = cancel
         if (cancelled) cancel.fire()
     }
 
     @JvmSynthetic
     @Synchronized
     internal fun remove(cancel: NativeCancel) {
-        running.remove(cancel)
+        if (running === cancel) {
+            running = cancel.next
+            return
+        }
+        var before = running
+        while (before != null && before.next !== cancel) before = before.next
+        before?.next = cancel.next
     }
 }

@@ -7,7 +7,6 @@ import dev.satchel.internal.Request
 import dev.satchel.internal.Work
 import dev.satchel.internal.withCancel
 import java.util.concurrent.atomic.AtomicBoolean
-import java.util.concurrent.atomic.AtomicInteger
 
 /** The library itself. */
 public object Satchel {
@@ -78,9 +77,13 @@ public class Context @JvmOverloads constructor(options: ContextOptions = Context
     private val log: Long
     private val closed = AtomicBoolean()
 
+    // Cancel handles that no call has just now, the last used last; also the lock of the next two.
+    private val spare = LongArray(SPARES)
+    private var spares = 0
+
     // The context itself until it is closed, what is open on it, and calls: the last to go closes the C
     // object, and then nothing can log any more.
-    private val users = AtomicInteger(1)
+    private var users = 1
 
     init {
         val reply = Request().int(options.threads).int(options.cpuLevel).long(options.memoryLimit)
@@ -135,19 +138,45 @@ public class Context @JvmOverloads constructor(options: ContextOptions = Context
 
     /** Keeps the C object alive for what is open on it, also when the context was closed meanwhile. */
     @JvmSynthetic
-    internal fun retain(): Long {
-        while (true) {
-            val now = users.get()
-            if (now == 0) throw ClosedException("the context is closed")
-            if (users.compareAndSet(now, now + 1)) return pointer
-        }
+    internal fun retain(): Long = synchronized(spare) { hold() }
+
+    private fun hold(): Long {
+        if (users == 0) throw ClosedException("the context is closed")
+        users++
+        return pointer
     }
 
     @JvmSynthetic
     internal fun release() {
-        if (users.decrementAndGet() != 0) return
+        if (synchronized(spare) { --users != 0 }) return
+        while (spares > 0) Request(8).long(spare[--spares]).send(Native::cancelClose)
         Request(8).long(pointer).send(Native::contextClose)
         if (log != 0L) Request(8).long(log).send(Native::callbackRelease)
+    }
+
+    /** A cancel handle of C, which keeps the context alive; with [reusable] perhaps one that served before. */
+    @JvmSynthetic
+    internal fun openCancel(reusable: Boolean): Long {
+        synchronized(spare) {
+            hold()
+            if (reusable && spares > 0) return spare[--spares]
+        }
+        try {
+            return Request(8).long(pointer).send(Native::cancelOpen).long()
+        } catch (failure: Throwable) {
+            release()
+            throw failure
+        }
+    }
+
+    /** Closes a cancel handle, or keeps it for another call: if [reusable], nobody fired it and C has let go of it. */
+    @JvmSynthetic
+    internal fun closeCancel(cancel: Long, reusable: Boolean) {
+        val kept = reusable && synchronized(spare) {
+            (spares < SPARES).also { if (it) spare[spares++] = cancel }
+        }
+        if (!kept) Request(8).long(cancel).send(Native::cancelClose)
+        release()
     }
 
     /** Runs [work] with the C object. */
@@ -165,13 +194,16 @@ public class Context @JvmOverloads constructor(options: ContextOptions = Context
     /** As [use], with a cancel handle that [signal] fires. */
     @JvmSynthetic
     internal inline fun <T> cancellable(signal: CancelSignal?, work: (pointer: Long, cancel: Long) -> T): T =
-        use { pointer -> withCancel(this, signal) { work(pointer, it.address) } }
+        use { pointer -> withCancel(this, signal, reusable = false) { work(pointer, it.address) } }
 
     @get:JvmSynthetic
     internal val isClosed: Boolean get() = closed.get()
 
     /** The context of those that are given none. */
     public companion object {
+        // As many as calls of an app may well run at once.
+        private const val SPARES = 8
+
         private val common by lazy { Context() }
 
         /** A context with the library's defaults, opened at first use and never closed. */

@@ -19,7 +19,7 @@ public class EventStream<E : Any> internal constructor(
     open: (cancel: Long) -> Long,
 ) : Iterable<E>, AutoCloseable {
     private val signal = signal
-    private val cancel = NativeCancel(context)
+    private val cancel = NativeCancel(context, reusable = false)
     private val handle: Handle
 
     // Written and read by the thread that iterates.

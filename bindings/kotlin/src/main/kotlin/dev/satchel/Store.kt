@@ -202,7 +202,7 @@ public class Store private constructor(
         question: String,
         options: AskOptions,
         signal: CancelSignal? = null,
-    ): PreparedQuestion = handle.cancellable(signal) { store, cancel ->
+    ): PreparedQuestion = handle.cancellable(signal, kept = true) { store, cancel ->
         options.withGenerator { generator ->
             val request = options.write(Request().long(store).text(question), generator, cancel)
             PreparedQuestion(context, request.send(Native::askPrepare))

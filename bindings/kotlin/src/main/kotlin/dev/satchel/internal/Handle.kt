@@ -4,8 +4,7 @@ package dev.satchel.internal
 import dev.satchel.CancelSignal
 import dev.satchel.ClosedException
 import dev.satchel.Context
-import java.util.concurrent.locks.ReentrantLock
-import kotlin.concurrent.withLock
+import java.util.concurrent.CountDownLatch
 
 /**
  * A C object and who is inside a call on it. C forbids closing a handle during a call, so [close] lets
@@ -18,31 +17,41 @@ internal class Handle(
     private val what: String,
     private val release: NativeMethod,
 ) : AutoCloseable {
-    /** A call that runs. */
-    class Use(val thread: Thread, val cancel: NativeCancel?)
+    /** A call that runs, and the one that began before it. */
+    class Use(val thread: Thread, val cancel: NativeCancel?, var next: Use?)
 
-    private val lock = ReentrantLock()
-    private val idle = lock.newCondition()
-    private val uses = ArrayList<Use>(2)
+    // Under the lock, which is the handle itself: a call touches nothing but it and its own Use.
+    private var uses: Use? = null
     private var closed = false
     private var released = false
+    private var idle: CountDownLatch? = null // of those who close it and wait
 
     init {
         context.retain()
     }
 
-    fun enter(cancel: NativeCancel?): Use = lock.withLock {
+    @Synchronized
+    fun enter(cancel: NativeCancel?): Use {
         if (closed) throw ClosedException("$what is closed")
-        Use(Thread.currentThread(), cancel).also { uses.add(it) }
+        return Use(Thread.currentThread(), cancel, uses).also { uses = it }
     }
 
     fun leave(use: Use) {
-        val last = lock.withLock {
-            uses.remove(use)
-            if (uses.isEmpty()) idle.signalAll()
-            mayRelease()
+        if (remove(use)) destroy()
+    }
+
+    /** Whether the caller is to release the object. */
+    @Synchronized
+    private fun remove(use: Use): Boolean {
+        if (uses === use) {
+            uses = use.next
+        } else {
+            var before = uses
+            while (before != null && before.next !== use) before = before.next
+            before?.next = use.next
         }
-        if (last) destroy()
+        if (uses == null) idle?.countDown()
+        return mayRelease()
     }
 
     /** Runs [work] with the C object, which stays open meanwhile. */
@@ -58,25 +67,26 @@ internal class Handle(
     /** To be read inside a call only. */
     val address: Long get() = pointer
 
-    val isClosed: Boolean get() = lock.withLock { closed }
+    val isClosed: Boolean @Synchronized get() = closed
 
     override fun close() {
-        val running = lock.withLock {
+        val running = synchronized(this) {
             closed = true
-            uses.mapNotNull { it.cancel }
+            generateSequence(uses) { it.next }.toList()
         }
-        running.forEach { it.fire() }
-        val mine = lock.withLock {
+        // Not under the lock: who ends meanwhile is not held up, and its handle says that it has ended.
+        running.forEach { it.cancel?.fire() }
+        synchronized(this) {
             val self = Thread.currentThread()
-            while (uses.isNotEmpty() && uses.none { it.thread === self }) idle.awaitUninterruptibly()
-            mayRelease()
-        }
-        if (mine) destroy()
+            val waits = uses != null && generateSequence(uses) { it.next }.none { it.thread === self }
+            if (waits) idle ?: CountDownLatch(1).also { idle = it } else null
+        }?.awaitUninterruptibly()
+        if (synchronized(this) { mayRelease() }) destroy()
     }
 
     /** Under the lock: whether the caller is to release the object. True only once. */
     private fun mayRelease(): Boolean {
-        if (!closed || released || uses.isNotEmpty()) return false
+        if (!closed || released || uses != null) return false
         released = true
         return true
     }
@@ -87,39 +97,56 @@ internal class Handle(
     }
 }
 
-/** A cancel handle of C, for one call or stream. */
-internal class NativeCancel(private val context: Context) : AutoCloseable {
-    private var pointer = 0L
-
-    init {
-        val on = context.retain()
+private fun CountDownLatch.awaitUninterruptibly() {
+    var interrupted = false
+    while (true) {
         try {
-            pointer = Request(8).long(on).send(Native::cancelOpen).long()
-        } finally {
-            if (pointer == 0L) context.release()
+            await()
+            break
+        } catch (again: InterruptedException) {
+            interrupted = true
         }
     }
+    if (interrupted) Thread.currentThread().interrupt()
+}
+
+/**
+ * A cancel handle of C, for one call or stream. With [reusable] C keeps no hold of it behind the call, so that it
+ * may serve another one, unless it was fired.
+ */
+internal class NativeCancel(private val context: Context, private val reusable: Boolean) : AutoCloseable {
+    private var pointer = context.openCancel(reusable)
+    private var fired = false
+
+    /** The one that its signal was given before it. Of the signal. */
+    var next: NativeCancel? = null
 
     /** To be read by the one who closes. */
     val address: Long get() = pointer
 
     @Synchronized
     fun fire() {
-        if (pointer != 0L) Request(8).long(pointer).send(Native::cancelFire)
+        if (pointer == 0L) return
+        fired = true
+        Request(8).long(pointer).send(Native::cancelFire)
     }
 
     @Synchronized
     override fun close() {
         if (pointer == 0L) return
-        Request(8).long(pointer).send(Native::cancelClose)
+        context.closeCancel(pointer, reusable && !fired)
         pointer = 0
-        context.release()
     }
 }
 
 /** Runs [work] with a cancel handle, which [signal] fires. */
-internal inline fun <T> withCancel(context: Context, signal: CancelSignal?, work: (NativeCancel) -> T): T {
-    val cancel = NativeCancel(context)
+internal inline fun <T> withCancel(
+    context: Context,
+    signal: CancelSignal?,
+    reusable: Boolean,
+    work: (NativeCancel) -> T,
+): T {
+    val cancel = NativeCancel(context, reusable)
     try {
         signal?.add(cancel)
         return work(cancel)
@@ -129,6 +156,12 @@ internal inline fun <T> withCancel(context: Context, signal: CancelSignal?, work
     }
 }
 
-/** Runs [work] with the C object and a cancel handle, which [signal] and closing fire. */
-internal inline fun <T> Handle.cancellable(signal: CancelSignal?, work: (pointer: Long, cancel: Long) -> T): T =
-    withCancel(context, signal) { cancel -> use(cancel) { work(it, cancel.address) } }
+/**
+ * Runs [work] with the C object and a cancel handle, which [signal] and closing fire. With [kept], what the work
+ * makes may hold the cancel handle.
+ */
+internal inline fun <T> Handle.cancellable(
+    signal: CancelSignal?,
+    kept: Boolean = false,
+    work: (pointer: Long, cancel: Long) -> T,
+): T = withCancel(context, signal, !kept) { cancel -> use(cancel) { work(it, cancel.address) } }

@@ -4,38 +4,94 @@ package dev.satchel.internal
 import dev.satchel.CancelSignal
 import dev.satchel.CancelledException
 import dev.satchel.EventStream
-import kotlinx.coroutines.CoroutineDispatcher
+import kotlinx.coroutines.CancellableContinuation
 import kotlinx.coroutines.Job
-import kotlinx.coroutines.asCoroutineDispatcher
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.cancellable
 import kotlinx.coroutines.flow.channelFlow
+import kotlinx.coroutines.suspendCancellableCoroutine
 import kotlinx.coroutines.withContext
-import java.util.concurrent.SynchronousQueue
-import java.util.concurrent.ThreadPoolExecutor
-import java.util.concurrent.TimeUnit
-import java.util.concurrent.atomic.AtomicInteger
+import java.util.concurrent.atomic.AtomicReference
+import kotlin.coroutines.Continuation
+import kotlin.coroutines.cancellation.CancellationException
+import kotlin.coroutines.resume
 import kotlin.coroutines.suspendCoroutine
 
 internal object Work {
-    private val number = AtomicInteger()
+    /**
+     * A call on a thread of ours. It is itself what the thread runs and what the job calls when it is cancelled, at
+     * once and on the thread that cancels it: what a short search touches besides its hits costs as much as they do.
+     * Its value is null while it runs, then [ENDED], or who waits for that.
+     */
+    private class Call<T>(private val work: (CancelSignal) -> T) :
+        AtomicReference<Any?>(), Runnable, (Throwable?) -> Unit {
+        private val signal = CancelSignal()
+        private var caller: CancellableContinuation<T>? = null
+
+        fun start(caller: CancellableContinuation<T>) {
+            this.caller = caller
+            caller.invokeOnCancellation(this)
+            if (!caller.isActive) {
+                set(ENDED)
+                return
+            }
+            try {
+                Threads.execute(this)
+            } catch (failure: Throwable) { // no memory for another thread
+                end(Result.failure(failure))
+            }
+        }
+
+        /** The job was cancelled. */
+        override fun invoke(cause: Throwable?) = signal.cancel()
+
+        override fun run() = end(runCatching { work(signal) })
+
+        private fun end(result: Result<T>) {
+            val waiting = getAndSet(ENDED)
+            caller?.resumeWith(result) // nothing, if the job was cancelled
+            @Suppress("UNCHECKED_CAST")
+            (waiting as Continuation<Unit>?)?.resume(Unit)
+        }
+
+        /** Returns when the work has ended, also in a job that was cancelled. */
+        suspend fun join() {
+            if (get() === ENDED) return
+            suspendCoroutine { if (!compareAndSet(null, it)) it.resume(Unit) }
+        }
+    }
+
+    private val ENDED = Any()
 
     /**
-     * As many threads as calls block, none when none does. No limit: a call may wait for an app's
-     * generator that itself waits for another call, and a limit would let them wait for ever.
+     * Runs [work] on a thread of ours, with a signal that is cancelled with the caller's job. When that happens it
+     * waits for the work to end, which it then does within the time of one token or batch: what the work uses may be
+     * freed when this returns.
      */
-    private val threads = ThreadPoolExecutor(
-        0, Int.MAX_VALUE, 10, TimeUnit.SECONDS, SynchronousQueue(),
-    ) { work -> Thread(work, "satchel-${number.incrementAndGet()}").apply { isDaemon = true } }
+    suspend fun <T> run(work: (CancelSignal) -> T): T {
+        val call = Call(work)
+        try {
+            return suspendCancellableCoroutine { call.start(it) }
+        } catch (cancelled: CancellationException) {
+            call.join()
+            throw cancelled
+        }
+    }
 
-    private val dispatcher: CoroutineDispatcher = threads.asCoroutineDispatcher()
+    /** As [run], for what must be closed if the job is cancelled just when it was opened. */
+    suspend fun <T : AutoCloseable> open(work: (CancelSignal) -> T): T {
+        var made: T? = null
+        try {
+            return run { signal -> work(signal).also { made = it } }
+        } catch (failure: Throwable) {
+            made?.close()
+            throw failure
+        }
+    }
 
-    /**
-     * Runs [work] with a signal that is cancelled with the caller's job, at once, by the very thread that
-     * cancels it. No scope and no coroutine of its own: they would cost more than a short search's hits.
-     */
+    /** Runs [work] with a signal that is cancelled with the caller's job, at once, by the thread that cancels it. */
     private suspend inline fun <T> hooked(work: (CancelSignal) -> T): T {
         val job = currentCoroutineContext()[Job]
         job?.ensureActive()
@@ -55,29 +111,10 @@ internal object Work {
         }
     }
 
-    /**
-     * Runs [work] on a thread of ours. When the job is cancelled it waits for the work to end, which it then
-     * does within the time of one token or batch: what the work uses may be freed when this returns.
-     */
-    suspend fun <T> run(work: (CancelSignal) -> T): T = hooked { signal ->
-        suspendCoroutine { caller -> threads.execute { caller.resumeWith(runCatching { work(signal) }) } }
-    }
-
-    /** As [run], for what must be closed if the job is cancelled just when it was opened. */
-    suspend fun <T : AutoCloseable> open(work: (CancelSignal) -> T): T {
-        var made: T? = null
-        try {
-            return run { signal -> work(signal).also { made = it } }
-        } catch (failure: Throwable) {
-            made?.close()
-            throw failure
-        }
-    }
-
     /** A stream's events, each collection from a stream of its own, which is closed when it ends. */
     fun <E : Any> flow(open: (CancelSignal) -> EventStream<E>): Flow<E> = channelFlow {
         hooked { signal ->
-            withContext(dispatcher) {
+            withContext(Threads) {
                 open(signal).use { stream ->
                     for (event in stream) send(event)
                 }
