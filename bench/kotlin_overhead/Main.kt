@@ -120,7 +120,8 @@ private suspend fun searches(model: String, times: Int, folder: File) {
             if (File(thread, "comm").readText().startsWith("satchel-")) Bench.pin(thread.name.toInt(), 1)
         }
         Bench.pin(0, 0)
-        inTurn(minOf(2000, times / 2), times, null, listOf(c, there, blocking, suspended))
+        // Java compiles for good what has run some thousand times; rounds before that do not count.
+        inTurn(minOf(6000, times), times, null, listOf(c, there, blocking, suspended))
         report("a search of $times", c, blocking)
         report("a search of $times", there, suspended)
         report("a search of $times", c, there)

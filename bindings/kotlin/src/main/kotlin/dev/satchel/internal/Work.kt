@@ -23,43 +23,37 @@ internal object Work {
     /**
      * A call on a thread of ours. It is itself what the thread runs and what the job calls when it is cancelled, at
      * once and on the thread that cancels it: what a short search touches besides its hits costs as much as they do.
-     * Its value is null while it runs, then [ENDED], or who waits for that.
+     * Its value is null while it runs and nobody waits, then who waits, then [ENDED].
      */
     private class Call<T>(private val work: (CancelSignal) -> T) :
         AtomicReference<Any?>(), Runnable, (Throwable?) -> Unit {
         private val signal = CancelSignal()
-        private var caller: CancellableContinuation<T>? = null
+        private var result: Result<T>? = null // set before ENDED is
 
-        fun start(caller: CancellableContinuation<T>) {
-            this.caller = caller
+        override fun run() {
+            val made = runCatching { work(signal) }
+            result = made
+            val waiting = getAndSet(ENDED)
+            @Suppress("UNCHECKED_CAST")
+            when (waiting) {
+                is CancellableContinuation<*> -> (waiting as CancellableContinuation<T>).resumeWith(made)
+                is Continuation<*> -> (waiting as Continuation<Unit>).resume(Unit)
+            }
+        }
+
+        /** Gives [caller] what the work makes. */
+        fun await(caller: CancellableContinuation<T>) {
             caller.invokeOnCancellation(this)
-            if (!caller.isActive) {
-                set(ENDED)
-                return
-            }
-            try {
-                Threads.execute(this)
-            } catch (failure: Throwable) { // no memory for another thread
-                end(Result.failure(failure))
-            }
+            if (!compareAndSet(null, caller)) caller.resumeWith(checkNotNull(result))
         }
 
         /** The job was cancelled. */
         override fun invoke(cause: Throwable?) = signal.cancel()
 
-        override fun run() = end(runCatching { work(signal) })
-
-        private fun end(result: Result<T>) {
-            val waiting = getAndSet(ENDED)
-            caller?.resumeWith(result) // nothing, if the job was cancelled
-            @Suppress("UNCHECKED_CAST")
-            (waiting as Continuation<Unit>?)?.resume(Unit)
-        }
-
-        /** Returns when the work has ended, also in a job that was cancelled. */
-        suspend fun join() {
-            if (get() === ENDED) return
-            suspendCoroutine { if (!compareAndSet(null, it)) it.resume(Unit) }
+        /** Returns when the work has ended, also in a job that was cancelled; the caller gets nothing any more. */
+        suspend fun join() = suspendCoroutine {
+            val waiting = get()
+            if (waiting === ENDED || !compareAndSet(waiting, it)) it.resume(Unit)
         }
     }
 
@@ -71,9 +65,11 @@ internal object Work {
      * freed when this returns.
      */
     suspend fun <T> run(work: (CancelSignal) -> T): T {
+        currentCoroutineContext().ensureActive()
         val call = Call(work)
+        Threads.execute(call) // first of all: the rest is done while it runs
         try {
-            return suspendCancellableCoroutine { call.start(it) }
+            return suspendCancellableCoroutine { call.await(it) }
         } catch (cancelled: CancellationException) {
             call.join()
             throw cancelled
