@@ -103,12 +103,17 @@ final class HandOver<T: Sendable>: @unchecked Sendable {
     private var result: Result<T, any Error>?
     private var waiting: UnsafeContinuation<Void, Never>?
 
-    /// Passes itself to `body`, which sees to it that somebody resumes it once, and waits for that.
+    /// Passes itself to `body`, which sees to it that somebody resumes it once, and waits for that. What
+    /// `body` begins is under way while the waiting is set up.
     static func wait(_ body: (HandOver) -> Void) async throws -> T {
         let given = HandOver()
+        body(given)
         await withUnsafeContinuation { waiting in
-            given.lock.withLock { given.waiting = waiting }
-            body(given)
+            given.lock.lock()
+            let ended = given.result != nil
+            if !ended { given.waiting = waiting }
+            given.lock.unlock()
+            if ended { waiting.resume() }
         }
         return try given.take()
     }
