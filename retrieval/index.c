@@ -281,7 +281,7 @@ static void check_lists(sat_index *index, sat_generation *generation, int64_t de
     if (index->lists_checked > lists)
         index->lists_checked = 0;
     bool sound = !generation->damaged;
-    while (sound && index->lists_checked < lists && (deadline == 0 || sat_clock_ms() < deadline)) {
+    while (sound && index->lists_checked < lists && sat_has_turn(deadline, true)) {
         for (size_t i = 0; i < CHECK_LISTS && index->lists_checked < lists && sound; i++)
             sound = sat_generation_check(generation, index->lists_checked++);
     }
@@ -410,10 +410,7 @@ static satchel_status build(sat_index *index, const sat_lease *lease, const sat_
         remove_others(index->store, row->hash ? row->number : 0, false);
         status = sat_index_build_begin(&index->build, index, row, cancel, error);
     }
-    /* At least a step, or else calls with little time would never get through. */
-    for (bool first = true;
-         !status && !whole && (first || deadline == 0 || sat_clock_ms() < deadline);
-         first = false) {
+    for (bool worked = false; !status && !whole && sat_has_turn(deadline, worked); worked = true) {
         status = sat_index_build_step(index->build, deadline == 0, cancel, &whole, error);
         if (!status)
             status = renew(index, lease, &renewed, cancel, error);

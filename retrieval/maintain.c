@@ -7,12 +7,6 @@
 
 #include "retrieval/index.h"
 
-/* Whether there is time. The first that has something to do has a turn however short the time is: many
- * such calls get it all done. */
-static bool has_turn(int64_t deadline, bool worked) {
-    return deadline == 0 || !worked || sat_clock_ms() < deadline;
-}
-
 /* ------------------------------------------------------------------ cutting again */
 
 /* A document as it is stored, to be cut again. */
@@ -159,7 +153,7 @@ satchel_status sat_recut(sat_store *store, int64_t deadline, const satchel_cance
     int64_t after = 0;
     /* Without an embedder there is no measure better than the one that was used. */
     *finished = store->embedder == NULL;
-    while (!status && !*finished && has_turn(deadline, after != 0))
+    while (!status && !*finished && sat_has_turn(deadline, after != 0))
         status = recut_next(store, &after, cancel, finished, error);
     return status;
 }
@@ -212,8 +206,7 @@ static satchel_status sweep_keywords(sat_store *store, int64_t deadline,
     int64_t forgotten;
     bool finished = false;
     satchel_status status = wants_sweep(store, cancel, &forgotten, error);
-    for (bool first = true;
-         !status && forgotten > 0 && !finished && (deadline == 0 || sat_clock_ms() < deadline);
+    for (bool first = true; !status && forgotten > 0 && !finished && sat_has_turn(deadline, true);
          first = false) {
         sat_connection *writer;
         status = sat_writer_begin(store, cancel, &writer, error);
@@ -246,7 +239,7 @@ static satchel_status give_back_pages(sat_store *store, int64_t deadline,
         status = has_free_pages(connection, &much, error);
         sat_reader_end(connection);
     }
-    while (!status && much && (deadline == 0 || sat_clock_ms() < deadline)) {
+    while (!status && much && sat_has_turn(deadline, true)) {
         status = sat_writer_begin(store, cancel, &connection, error);
         if (status)
             break;
@@ -261,7 +254,7 @@ static satchel_status give_back_pages(sat_store *store, int64_t deadline,
 satchel_status sat_sweep(sat_store *store, int64_t deadline, const satchel_cancel *cancel,
                          satchel_error *error) {
     satchel_status status = sweep_keywords(store, deadline, cancel, error);
-    if (!status && (deadline == 0 || sat_clock_ms() < deadline))
+    if (!status && sat_has_turn(deadline, true))
         status = give_back_pages(store, deadline, cancel, error);
     return status;
 }
@@ -296,14 +289,14 @@ satchel_status sat_store_maintain(sat_store *store, int64_t budget_ms, const sat
     sat_embed_slice slice = {0};
     satchel_status status = sat_recut(store, deadline, cancel, &cut, error);
     bool worked = !cut;
-    while (!status && !slice.finished && has_turn(deadline, worked)) {
+    while (!status && !slice.finished && sat_has_turn(deadline, worked)) {
         slice.limit = slice_limit(deadline, &slice);
         status = sat_embed_some(store, &slice, NULL, cancel, error);
         worked = worked || !slice.finished || slice.embedded > 0;
     }
-    if (!status && slice.finished && has_turn(deadline, worked))
+    if (!status && slice.finished && sat_has_turn(deadline, worked))
         status = sat_index_maintain(store->index, NULL, deadline, cancel, &indexed, error);
-    if (!status && indexed && has_turn(deadline, worked))
+    if (!status && indexed && sat_has_turn(deadline, worked))
         status = sat_sweep(store, deadline, cancel, error);
     if (!status && pending)
         status = sat_embed_pending(store, pending, error);

@@ -252,8 +252,14 @@ void sat_lease_drop(sat_lease *lease, sat_store *store);
 
 /* ------------------------------------------------------------------ embed.c */
 
-/* Cuts documents again that were cut for another embedder or budget, until `deadline`
- * (sat_clock_ms(); 0: none). *finished: none is left. */
+/* Whether there is time until `deadline` (sat_clock_ms(); 0: none) for upkeep. The first that has
+ * something to do has a turn however short the time is: many such calls get it all done. */
+static inline bool sat_has_turn(int64_t deadline, bool worked) {
+    return deadline == 0 || !worked || sat_clock_ms() < deadline;
+}
+
+/* Cuts documents again that were cut for another embedder or budget, until `deadline` (0: none).
+ * *finished: none is left. */
 satchel_status sat_recut(sat_store *store, int64_t deadline, const satchel_cancel *cancel,
                          bool *finished, satchel_error *error);
 

@@ -763,7 +763,8 @@ SATCHEL_API satchel_status satchel_store_get_root(satchel_store *store, size_t i
  * store, made from about 100,000 vectors on and anew when a quarter of them has changed; what a
  * call leaves of it the next goes on with. A sync ends with the same. *pending, if not NULL, gets
  * the number of chunks still to embed, and at least 1 while documents are to be cut again or the
- * index is not finished: call again until it is 0. Errors: NO_MODEL if the store has no model, READ_ONLY. */
+ * index is not finished: call again until it is 0. Errors: NO_MODEL if the store has no model,
+ * READ_ONLY. */
 SATCHEL_API satchel_status satchel_store_maintain(satchel_store *store, int64_t budget_ms,
                                                   const satchel_cancel *_Nullable cancel,
                                                   int64_t *_Nullable pending,

@@ -49,8 +49,8 @@ typedef struct call {
     /* A handle that the reply carries: closed again if the reply cannot be made. */
     void *made;
     void (*unmake)(void *made);
-    satchel_error
-        error; /* the last: a call clears what is in front of it, and not half a page more */
+    /* The last: a call clears what is in front of it, and not half a kilobyte more. */
+    satchel_error error;
 } call;
 
 /* What a native method does: reads `in`, writes `out`; a failure leaves its reason in `error`. */

@@ -1,6 +1,8 @@
 package dev.satchel
 
 import dev.satchel.internal.NativeCancel
+import dev.satchel.internal.links
+import dev.satchel.internal.without
 
 /**
  * Ends blocking calls and streams that were given it, from any thread: they throw [CancelledException]
@@ -19,11 +21,7 @@ public class CancelSignal {
     @Synchronized
     public fun cancel() {
         cancelled = true
-        var each = running
-        while (each != null) {
-            each.fire()
-            each = each.next
-        }
+        running.links().forEach { it.fire() }
     }
 
     @JvmSynthetic
@@ -37,12 +35,6 @@ public class CancelSignal {
     @JvmSynthetic
     @Synchronized
     internal fun remove(cancel: NativeCancel) {
-        if (running === cancel) {
-            running = cancel.next
-            return
-        }
-        var before = running
-        while (before != null && before.next !== cancel) before = before.next
-        before?.next = cancel.next
+        running = running.without(cancel)
     }
 }

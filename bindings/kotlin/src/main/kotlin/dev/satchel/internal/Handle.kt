@@ -18,7 +18,7 @@ internal class Handle(
     private val release: NativeMethod,
 ) : AutoCloseable {
     /** A call that runs, and the one that began before it. */
-    class Use(val thread: Thread, val cancel: NativeCancel?, var next: Use?)
+    class Use(val thread: Thread, val cancel: NativeCancel?, override var next: Use?) : Link<Use>
 
     // Under the lock, which is the handle itself: a call touches nothing but it and its own Use.
     private var uses: Use? = null
@@ -43,13 +43,7 @@ internal class Handle(
     /** Whether the caller is to release the object. */
     @Synchronized
     private fun remove(use: Use): Boolean {
-        if (uses === use) {
-            uses = use.next
-        } else {
-            var before = uses
-            while (before != null && before.next !== use) before = before.next
-            before?.next = use.next
-        }
+        uses = uses.without(use)
         if (uses == null) idle?.countDown()
         return mayRelease()
     }
@@ -72,13 +66,13 @@ internal class Handle(
     override fun close() {
         val running = synchronized(this) {
             closed = true
-            generateSequence(uses) { it.next }.toList()
+            uses.links().toList()
         }
         // Not under the lock: who ends meanwhile is not held up, and its handle says that it has ended.
         running.forEach { it.cancel?.fire() }
         synchronized(this) {
             val self = Thread.currentThread()
-            val waits = uses != null && generateSequence(uses) { it.next }.none { it.thread === self }
+            val waits = uses != null && uses.links().none { it.thread === self }
             if (waits) idle ?: CountDownLatch(1).also { idle = it } else null
         }?.awaitUninterruptibly()
         if (synchronized(this) { mayRelease() }) destroy()
@@ -114,12 +108,13 @@ private fun CountDownLatch.awaitUninterruptibly() {
  * A cancel handle of C, for one call or stream. With [reusable] C keeps no hold of it behind the call, so that it
  * may serve another one, unless it was fired.
  */
-internal class NativeCancel(private val context: Context, private val reusable: Boolean) : AutoCloseable {
+internal class NativeCancel(private val context: Context, private val reusable: Boolean) :
+    AutoCloseable, Link<NativeCancel> {
     private var pointer = context.openCancel(reusable)
     private var fired = false
 
     /** The one that its signal was given before it. Of the signal. */
-    var next: NativeCancel? = null
+    override var next: NativeCancel? = null
 
     /** To be read by the one who closes. */
     val address: Long get() = pointer

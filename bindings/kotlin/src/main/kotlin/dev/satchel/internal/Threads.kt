@@ -35,8 +35,8 @@ internal object Threads : CoroutineDispatcher() {
     @Synchronized
     private fun take(work: Runnable): Worker? {
         val worker = top ?: return null
-        top = worker.below
-        worker.below = null
+        top = worker.next
+        worker.next = null
         worker.work = work
         return worker
     }
@@ -44,7 +44,7 @@ internal object Threads : CoroutineDispatcher() {
     @Synchronized
     private fun give(worker: Worker) {
         worker.work = null
-        worker.below = top
+        worker.next = top
         top = worker
     }
 
@@ -52,19 +52,13 @@ internal object Threads : CoroutineDispatcher() {
     @Synchronized
     private fun end(worker: Worker): Boolean {
         if (worker.work != null) return false
-        if (top === worker) {
-            top = worker.below
-        } else {
-            var above = top
-            while (above != null && above.below !== worker) above = above.below
-            above?.below = worker.below
-        }
+        top = top.without(worker)
         return true
     }
 
-    private class Worker(first: Runnable, number: Int) : Thread("satchel-$number") {
+    private class Worker(first: Runnable, number: Int) : Thread("satchel-$number"), Link<Worker> {
         /** The idle one beneath. Changed under the lock. */
-        var below: Worker? = null
+        override var next: Worker? = null
 
         /** What to run; null while it is idle. Changed under the lock. */
         @Volatile
